@@ -1,0 +1,3 @@
+"""Uncertainty of a neural network potential as a collective variable."""
+
+__version__ = "0.1.0"

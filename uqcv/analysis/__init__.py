@@ -1,0 +1,1 @@
+"""Trajectories, Ramachandran coverage, figures and reports."""

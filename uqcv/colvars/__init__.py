@@ -1,0 +1,1 @@
+"""The uncertainty as a collective variable: bundles, values and gradients, and what PLUMED imports."""

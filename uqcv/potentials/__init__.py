@@ -1,0 +1,1 @@
+"""Neural network interatomic potentials: energy, forces and per-atom invariant features."""

@@ -1,0 +1,1 @@
+"""Strategies that look for structures which the potential does not know."""

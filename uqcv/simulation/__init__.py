@@ -1,0 +1,1 @@
+"""OpenMM forces, the PLUMED bridge, one walker's run, and checks that a molecule is still whole."""

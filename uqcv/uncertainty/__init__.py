@@ -1,0 +1,1 @@
+"""Uncertainties on latent features: mixtures, pooling, calibration and their metrics."""
