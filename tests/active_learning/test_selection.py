@@ -1,0 +1,193 @@
+"""Selection: thresholds, duplicates, farthest points, and the funnel that joins them."""
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
+
+from uqcv.active_learning import selection
+from uqcv.active_learning.selection import (
+    Funnel,
+    HarvestSettings,
+    drop_duplicates,
+    farthest_points,
+    select,
+    spread,
+    structure_descriptor,
+    threshold_from_calibration,
+)
+from uqcv.errors import InputError
+from uqcv.structures import read_structures
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no reference data at {DATA}")
+quick = settings(max_examples=60, deadline=None)
+
+
+def grid(rows: int, least: int = 0) -> st.SearchStrategy[np.ndarray]:
+    """Points on a small grid, so that ties and copies are common."""
+    shape = st.integers(least, rows).map(lambda n: (n, 2))
+    return arrays(np.float64, shape, elements=st.integers(0, 4).map(float))
+
+
+def brute_force(candidates: np.ndarray, known: np.ndarray, n_select: int) -> list[int]:
+    chosen: list[int] = []
+    for _ in range(min(n_select, len(candidates))):
+        others = [*known, *candidates[chosen]]
+        gaps = [min((np.linalg.norm(c - o) for o in others), default=np.inf) for c in candidates]
+        chosen.append(max((i for i in range(len(candidates)) if i not in chosen), key=lambda i: (gaps[i], -i)))
+    return chosen
+
+
+def test_threshold_is_an_observed_value():
+    values = np.arange(1.0, 101.0)
+    assert threshold_from_calibration(values, 0.95) == 95.0
+    assert threshold_from_calibration(values[::-1], 1.0) == 100.0
+    assert threshold_from_calibration([3.0], 0.0) == 3.0
+
+
+@pytest.mark.parametrize(("values", "quantile"), [([], 0.5), ([1.0, np.nan], 0.5), ([1.0], 1.5)])
+def test_threshold_refuses(values, quantile):
+    with pytest.raises(InputError):
+        threshold_from_calibration(values, quantile)
+
+
+@quick
+@given(candidates=grid(12), known=grid(5), n_select=st.integers(0, 14))
+def test_farthest_points_is_greedy_max_min(candidates, known, n_select):
+    assert farthest_points(candidates, known, n_select).tolist() == brute_force(candidates, known, n_select)
+
+
+def test_farthest_points_of_a_line():
+    line = np.arange(11.0)[:, None]
+    assert farthest_points(line, np.zeros((0, 1)), 3).tolist() == [0, 10, 5]
+    assert farthest_points(line, [[0.0]], 2).tolist() == [10, 5]
+    assert farthest_points(line, [], 2, first=4).tolist() == [4, 10]
+    assert sorted(farthest_points(np.zeros((4, 1)), [], 9)) == [0, 1, 2, 3]
+
+
+def test_blocks_give_the_same(monkeypatch):
+    random = np.random.default_rng(0)
+    candidates, known = random.normal(size=(50, 4)), random.normal(size=(20, 4))
+    whole = farthest_points(candidates, known, 10), drop_duplicates(candidates, known, 1.0)
+    monkeypatch.setattr(selection, "_DISTANCES_AT_ONCE", 70)
+    np.testing.assert_array_equal(farthest_points(candidates, known, 10), whole[0])
+    np.testing.assert_array_equal(drop_duplicates(candidates, known, 1.0), whole[1])
+
+
+@quick
+@given(features=grid(12), known=grid(5), tolerance=st.sampled_from([0.0, 1.0, 1.5, 2.0]))
+def test_kept_frames_are_apart_and_dropped_ones_are_near(features, known, tolerance):
+    keep = drop_duplicates(features, known, tolerance)
+    kept = np.vstack([known, features[keep]])
+    gaps = np.linalg.norm(features[:, None] - kept[None], axis=-1)
+    assert all((row <= tolerance).any() for row in gaps[~keep])
+    assert all((row <= tolerance).sum() == 1 for row in gaps[keep])  # itself
+
+
+@quick
+@given(seed=st.integers(0, 10_000))
+def test_descriptor_is_invariant_to_order_within_the_molecule(seed):
+    random = np.random.default_rng(seed)
+    numbers, features = random.choice([1, 6, 8], 12), random.normal(size=(12, 5))
+    order = random.permutation(12)
+    plain = structure_descriptor(features, numbers)
+    assert plain.shape == (10 * len(set(numbers)),)
+    np.testing.assert_allclose(structure_descriptor(features[order], numbers[order]), plain, atol=1e-12)
+
+
+def test_descriptor_is_the_mean_and_deviation_of_each_element():
+    features, numbers = np.array([[1.0], [3.0], [7.0]]), np.array([1, 1, 6])
+    assert structure_descriptor(features, numbers).tolist() == [2.0, 1.0, 7.0, 0.0]
+    assert structure_descriptor(features, numbers, elements=[8, 6, 1]).tolist() == [0.0, 0.0, 7.0, 0.0, 2.0, 1.0]
+    frames = structure_descriptor(np.stack([features, 2 * features]), numbers)
+    assert frames.tolist() == [[2.0, 1.0, 7.0, 0.0], [4.0, 2.0, 14.0, 0.0]]
+    with pytest.raises(InputError, match=r"\[1\]"):
+        structure_descriptor(features, numbers, elements=[6])
+    with pytest.raises(InputError, match="expected"):
+        structure_descriptor(features, numbers[:2])
+
+
+def test_spread():
+    assert spread([[0.0, 0.0], [2.0, 0.0]]) == 1.0
+    assert spread([[5.0, 5.0]]) == 0.0
+
+
+@quick
+@given(seed=st.integers(0, 10_000), n=st.integers(0, 60), m=st.integers(0, 20), ceiling=st.none() | st.floats(0, 3))
+def test_selection_keeps_its_promises(seed, n, m, ceiling):
+    random = np.random.default_rng(seed)
+    u, physical = random.normal(size=n), random.random(n) < 0.8
+    points, known = random.normal(size=(n, 3)), random.normal(size=(m, 3))
+    points[~physical] = np.nan
+    chosen = HarvestSettings(ceiling=ceiling, duplicate_tolerance=0.5, max_frames=7)
+    picked, funnel = select(u, points, known, 0.2, chosen, physical)
+
+    counts = [left for _, left in funnel.steps]
+    assert counts == sorted(counts, reverse=True) and counts[0] == n and counts[-1] == len(picked) <= 7
+    assert sum(funnel.fell.values()) == n - len(picked)
+    assert len(set(picked.tolist())) == len(picked)
+    assert (u[picked] > 0.2).all() and physical[picked].all()
+    assert ceiling is None or (u[picked] <= ceiling).all()
+    everything = np.vstack([known, points[picked]])
+    gaps = np.linalg.norm(points[picked][:, None] - everything[None], axis=-1)
+    assert ((gaps <= 0.5 * spread(known)).sum(axis=1) == 1).all()
+
+
+def test_funnel_names_each_step():
+    u = np.array([0.0, 2.0, 3.0, 9.0, 4.0, 4.0, np.nan])
+    points = np.array([[0.0], [5.0], [6.0], [7.0], [8.0], [8.0], [9.0]])
+    picked, funnel = select(
+        u, points, [], 1.0, HarvestSettings(ceiling=5.0, max_frames=2), np.array([1, 1, 0, 1, 1, 1, 1], dtype=bool)
+    )
+    assert picked.tolist() == [4, 1]  # the most uncertain first, for nothing is known
+    assert funnel.left == {
+        "frames": 7, "uncertain": 5, "below the ceiling": 4, "physical": 3, "new": 2, "selected": 2,
+    }  # fmt: skip
+    assert funnel.fell["below the ceiling"] == 1
+    assert str(funnel).startswith("7 frames > 5 uncertain > 4 below the ceiling")
+    assert Funnel().fell == {}
+
+
+def test_refusals():
+    with pytest.raises(InputError, match="one of each"):
+        select(np.zeros(3), np.zeros((2, 1)), [], 0.0, HarvestSettings())
+    with pytest.raises(InputError, match="NaN"):
+        farthest_points([[np.nan]], [], 1)
+    with pytest.raises(InputError, match="expected"):
+        drop_duplicates(np.zeros((2, 3)), np.zeros((2, 4)), 0.1)
+    with pytest.raises(ValidationError):
+        HarvestSettings(maximum=3)
+
+
+def test_examples():
+    assert doctest.testmod(selection).failed == 0
+
+
+@needs_data
+def test_ammonia_geometries_are_told_apart():
+    """Of 138 frames 117 are distinct; the sorted distances of an atom stand in for latent features."""
+    frames = read_structures(DATA / "ammonia_dft" / "ammonia_bp86.extxyz")
+    positions = np.stack([frame.positions for frame in frames])
+    features = np.sort(np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1), axis=-1)[..., 1:]
+    descriptors = structure_descriptor(features, frames[0].numbers)
+    geometry = np.array([frame.info["geometry"] for frame in frames])
+    initial = np.array([frame.info["stage"] == "initial" for frame in frames])
+
+    keep = drop_duplicates(descriptors, [], 0.0017)  # Å: the file's rounding moves copies by up to 0.0016
+    assert len(set(geometry[keep])) == keep.sum() == 117
+    u = np.array([frame.energy for frame in frames])  # a stand-in: far up the energy is where a model is unsure
+    picked, funnel = select(
+        u,
+        descriptors,
+        descriptors[initial],
+        threshold_from_calibration(u[initial], 0.5),
+        HarvestSettings(max_frames=10),
+    )
+    assert len(picked) == 10 and not initial[picked].any(), str(funnel)
+    assert funnel.left["new"] >= 10

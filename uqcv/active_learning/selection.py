@@ -1,0 +1,301 @@
+"""Which frames are worth a label: uncertain, physical, new and diverse.
+
+Pure functions on arrays. `select` puts them in a row and keeps count of the frames that are left after each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.spatial.distance import cdist
+
+from uqcv.errors import InputError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# Distances that are held at once: 32 MB.
+_DISTANCES_AT_ONCE = 4_000_000
+
+
+class HarvestSettings(BaseModel):
+    """How many frames are taken from a generation, and which."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantile: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="Frames above this quantile of the uncertainty of held-out frames are uncertain (fraction)",
+    )
+    ceiling: float | None = Field(
+        default=None,
+        description="Frames above this are given up as broken; null: none is (unit of the uncertainty)",
+    )
+    duplicate_tolerance: float = Field(
+        default=0.1,
+        ge=0,
+        description="Frames nearer than this to a known one are duplicates (ratio to the spread of the training set: "
+        "the root mean square distance of its descriptors from their mean)",
+    )
+    max_frames: int = Field(default=50, ge=1, description="Frames that are labelled per generation, at most (count)")
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """How many frames were left after each step, in order.
+
+    >>> print(Funnel().then("frames", 900).then("uncertain", 120).then("selected", 50))
+    900 frames > 120 uncertain > 50 selected
+    """
+
+    steps: tuple[tuple[str, int], ...] = ()
+
+    def then(self, stage: str, left: int) -> Funnel:
+        """Return the funnel with one more step."""
+        return Funnel((*self.steps, (stage, int(left))))
+
+    @property
+    def left(self) -> dict[str, int]:
+        """Stage name -> frames left after it."""
+        return dict(self.steps)
+
+    @property
+    def fell(self) -> dict[str, int]:
+        """Stage name -> frames that fell at it."""
+        counts = [left for _, left in self.steps]
+        return {name: before - left for (name, left), before in zip(self.steps, counts[:1] + counts[:-1], strict=True)}
+
+    def __str__(self) -> str:
+        return " > ".join(f"{left} {name}" for name, left in self.steps)
+
+
+def threshold_from_calibration(values: ArrayLike, quantile: float) -> float:
+    """Return the smallest of `values` that at least the fraction `quantile` of them do not exceed.
+
+    Parameters
+    ----------
+    values
+        Uncertainty of held-out frames, shape (n,).
+    quantile
+        Fraction from 0 to 1.
+
+    Raises
+    ------
+    InputError
+        Without values, for NaN or infinity, or a quantile that is no fraction.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.size == 0 or not np.isfinite(values).all():
+        raise InputError(f"{values.size} calibration values, some of them not finite or none at all, were given")
+    if not 0.0 <= quantile <= 1.0:
+        raise InputError(f"quantile {quantile} was given; 0 to 1 is expected")
+    return float(np.quantile(values, quantile, method="inverted_cdf"))
+
+
+def structure_descriptor(features: ArrayLike, numbers: ArrayLike, elements: Sequence[int] | None = None) -> Floats:
+    """Describe structures by the mean and the standard deviation of the features over the atoms of each element.
+
+    It has the same length for any number of atoms and does not change when atoms of one element trade places, so a
+    rotated methyl group is not taken for news. Plain concatenation of the atoms would be; the mean over all
+    atoms would drown the one unusual atom, which the deviation keeps visible.
+
+    Parameters
+    ----------
+    features
+        Invariant features per atom, shape (n_atoms, d), or (frames, n_atoms, d) for frames of the same atoms.
+    numbers
+        Atomic numbers, shape (n_atoms,).
+    elements
+        Atomic numbers to describe, in this order, so that structures of different composition compare; absent ones
+        give zeros. By default those in `numbers`, sorted.
+
+    Returns
+    -------
+    Shape (D,) or (frames, D) with D = 2 d times the number of elements.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or an atom is of none of the elements.
+    """
+    features, numbers = np.asarray(features, dtype=np.float64), np.asarray(numbers)
+    wanted = np.unique(numbers).tolist() if elements is None else list(elements)
+    if features.ndim not in (2, 3) or numbers.shape != features.shape[-2:-1]:
+        raise InputError(f"features of shape {features.shape} for {numbers.shape} atoms; (n, d) and (n,) are expected")
+    if missing := set(numbers.tolist()) - set(wanted):
+        raise InputError(f"atomic numbers {sorted(missing)} occur; only {wanted} are described")
+    parts = []
+    for element in wanted:
+        atoms = features[..., numbers == element, :]
+        count = max(1, atoms.shape[-2])
+        mean = atoms.sum(axis=-2) / count
+        parts += [mean, np.sqrt(((atoms - mean[..., None, :]) ** 2).sum(axis=-2) / count)]
+    return np.concatenate(parts, axis=-1)
+
+
+def spread(descriptors: ArrayLike) -> float:
+    """Root mean square distance of descriptors (n, D) from their mean; 0 for fewer than two."""
+    descriptors = np.asarray(descriptors, dtype=np.float64)
+    if len(descriptors) < 2:
+        return 0.0
+    return float(np.sqrt(descriptors.var(axis=0).sum()))
+
+
+def drop_duplicates(features: ArrayLike, known: ArrayLike, tolerance: float) -> Bools:
+    """Tell which frames are new.
+
+    Parameters
+    ----------
+    features
+        Descriptors of frames, shape (n, d).
+    known
+        Descriptors that a frame must differ from, shape (m, d); m may be 0.
+    tolerance
+        Largest Euclidean distance at which two frames are the same, in the unit of the descriptors.
+
+    Returns
+    -------
+    Mask of shape (n,): True for a frame that is farther than `tolerance` from all known ones and from all
+    frames before it that are kept.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a number is not finite.
+    """
+    features, known = _checked(features, known)
+    keep = _nearest(features, known) > tolerance
+    for i in range(len(features)):
+        if keep[i]:
+            later = np.flatnonzero(keep[i + 1 :]) + i + 1
+            keep[later] = _distances(features[later], features[i]) > tolerance
+    return keep
+
+
+def farthest_points(candidates: ArrayLike, known: ArrayLike, n_select: int, first: int | None = None) -> Ints:
+    """Choose points that are far from each other and from the known ones, greedily.
+
+    Each choice is the candidate whose nearest known or chosen point is farthest (Gonzalez 1985,
+    doi 10.1016/0304-3975(85)90224-5: at most twice the best covering radius). Ties go to the lowest index.
+
+    Parameters
+    ----------
+    candidates
+        Shape (n, d).
+    known
+        Points that are there already, shape (m, d); m may be 0, and then `first`, or else candidate 0, is chosen.
+    n_select
+        How many to choose; all if there are fewer.
+    first
+        The candidate to choose first, whatever its distance.
+
+    Returns
+    -------
+    Indices in the order of choice, shape (min(n, n_select),).
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a number is not finite.
+    """
+    candidates, known = _checked(candidates, known)
+    nearest = _nearest(candidates, known)
+    chosen: list[int] = []
+    for _ in range(min(n_select, len(candidates))):
+        best = int(nearest.argmax()) if chosen or first is None else first
+        chosen.append(best)
+        nearest = np.minimum(nearest, _distances(candidates, candidates[best]))
+        nearest[chosen] = -1.0  # below all distances: copies of a chosen point may follow it, itself not
+    return np.array(chosen, dtype=np.int64)
+
+
+def select(
+    uncertainty: ArrayLike,
+    descriptors: ArrayLike,
+    known: ArrayLike,
+    threshold: float,
+    settings: HarvestSettings,
+    physical: ArrayLike | None = None,
+) -> tuple[Ints, Funnel]:
+    """Select the frames to label: uncertain, below the ceiling, physical, new, and diverse.
+
+    Parameters
+    ----------
+    uncertainty
+        Of each frame, shape (n,); a frame of which it is NaN is not uncertain.
+    descriptors
+        Of each frame, shape (n, D); those of frames that are not physical may be NaN.
+    known
+        Descriptors of the training set, shape (m, D).
+    threshold
+        Uncertainty above which a frame is worth a label, see `threshold_from_calibration`.
+    settings
+        Ceiling, tolerance and number of frames.
+    physical
+        Mask of shape (n,), by default all frames.
+
+    Returns
+    -------
+    Indices of the frames, the most different first, and how many frames were left after each step.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or a number that matters is not finite.
+    """
+    values, points = np.asarray(uncertainty, dtype=np.float64), np.asarray(descriptors, dtype=np.float64)
+    whole = np.ones(len(values), dtype=bool) if physical is None else np.asarray(physical, dtype=bool)
+    if values.ndim != 1 or not len(points) == len(whole) == len(values):
+        raise InputError(
+            f"{values.shape} uncertainties, {len(points)} descriptors and {len(whole)} entries of the mask; "
+            "one of each per frame is expected"
+        )
+    steps = {
+        "uncertain": values > threshold,
+        "below the ceiling": values <= (np.inf if settings.ceiling is None else settings.ceiling),
+        "physical": whole,
+    }
+    left, funnel = np.arange(len(values)), Funnel().then("frames", len(values))
+    for stage, mask in steps.items():
+        left = left[mask[left]]
+        funnel = funnel.then(stage, len(left))
+    left = left[drop_duplicates(points[left], known, settings.duplicate_tolerance * spread(known))]
+    funnel = funnel.then("new", len(left))
+    # Without a training set nothing is far or near, and the most uncertain frame is as good a start as any.
+    first = int(values[left].argmax()) if len(left) and not len(np.asarray(known)) else None
+    left = left[farthest_points(points[left], known, settings.max_frames, first)]
+    return left, funnel.then("selected", len(left))
+
+
+def _checked(points: ArrayLike, known: ArrayLike) -> tuple[Floats, Floats]:
+    points, known = np.asarray(points, dtype=np.float64), np.asarray(known, dtype=np.float64)
+    if known.size == 0 and points.ndim == 2:
+        known = known.reshape(0, points.shape[1])
+    if points.ndim != 2 or known.ndim != 2 or points.shape[1] != known.shape[1]:
+        raise InputError(f"points of shape {points.shape} and {known.shape}; (n, d) and (m, d) are expected")
+    if not (np.isfinite(points).all() and np.isfinite(known).all()):
+        raise InputError("NaN or infinity in the descriptors; drop frames that are not physical first")
+    return points, known
+
+
+def _distances(points: Floats, point: Floats) -> Floats:
+    return cdist(points, point[None])[:, 0]
+
+
+def _nearest(points: Floats, known: Floats) -> Floats:
+    """Distance of each point to the nearest known one, (n,); infinite if there is none."""
+    if not len(known):
+        return np.full(len(points), np.inf)
+    return np.concatenate([np.zeros(0), *(cdist(block, known).min(axis=1) for block in _blocks(points, len(known)))])
+
+
+def _blocks(points: Floats, width: int) -> Iterator[Floats]:
+    step = max(1, _DISTANCES_AT_ONCE // width)
+    return (points[start : start + step] for start in range(0, len(points), step))

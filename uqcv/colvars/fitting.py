@@ -1,0 +1,185 @@
+"""From a trained potential to a bundle: mixture, scale, distributions and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from uqcv.colvars.bundle import Bundle, BundleSettings, Distribution
+from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.errors import InputError
+from uqcv.potentials.dataset import EVALUATION_BATCH
+from uqcv.potentials.neighbors import build_graph, merge_graphs
+from uqcv.potentials.potential import Potential
+from uqcv.structures import Structure, require_labels
+from uqcv.uncertainty.calibration import CalibrationSettings, ConformalCalibration
+from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
+from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
+
+UNFITTED = ConformalCalibration(q=1.0, minimum=0.0, floor=1.0, coverage=0.5, n=0)
+PLACEHOLDER = Distribution(training_mean=0.0, training_deviation=1.0, held_out=(0.0, 1.0))
+
+
+class UncertaintySettings(BaseModel):
+    """How the uncertainty is fitted, pooled and calibrated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gmm: GMMSettings = Field(default_factory=GMMSettings, description="the Gaussian mixture")
+    pooling: PoolingSettings = Field(default_factory=PoolingSettings, description="from atoms to the system")
+    calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, description="to eV/Å")
+
+
+def latent_features(potential: Potential, structures: Sequence[Structure]) -> NDArray[np.float64]:
+    """Return the features of all atoms of all structures, in order, shape (sum of n, f)."""
+    cutoff, dtype = potential.settings.cutoff, next(potential.parameters()).dtype
+    device = next(potential.parameters()).device
+    blocks = []
+    with torch.no_grad():
+        for start in range(0, len(structures), EVALUATION_BATCH):
+            graphs = [build_graph(s, cutoff, dtype) for s in structures[start : start + EVALUATION_BATCH]]
+            blocks.append(potential(merge_graphs(graphs).to(device)).features.cpu().double())
+    return torch.cat(blocks).numpy()
+
+
+def fit_bundle(
+    potential: Potential,
+    training: Sequence[Structure],
+    held_out: Sequence[Structure],
+    settings: UncertaintySettings,
+    seed: int,
+    provenance: dict[str, Any] | None = None,
+) -> Bundle:
+    """Fit the mixture on `training`, calibrate it on `held_out`, and return both with the potential.
+
+    Parameters
+    ----------
+    potential
+        Trained.
+    training
+        Structures that it was trained on.
+    held_out
+        Labelled structures that it has not seen.
+    settings
+        Mixture, pooling, coverage.
+    seed
+        Of the mixture's initial assignment.
+    provenance
+        What is worth keeping beside the bundle; not part of its hash.
+    """
+    require_labels(training, "training set")
+    require_labels(held_out, "calibration set")
+    features = latent_features(potential, training)
+    numbers = np.concatenate([s.numbers for s in training])
+    uncertainty = GMMUncertainty(settings.gmm).fit(features, numbers, seed)
+    scores = uncertainty.score(torch.as_tensor(features), torch.as_tensor(numbers)).numpy()
+    deviation = float(scores.std())
+    if not np.isfinite(deviation) or deviation == 0:
+        raise InputError("the training atoms all have the same uncertainty; give more than one structure")
+    first = training[0]
+    unfitted = BundleSettings(
+        elements=potential.elements,
+        potential=potential.settings,
+        uncertainty=settings.gmm,
+        pooling=settings.pooling,
+        standard_mean=float(scores.mean()),
+        standard_deviation=deviation,
+        distributions=dict.fromkeys(POOLINGS, PLACEHOLDER),
+        frame_calibration=UNFITTED,
+        atom_calibration=UNFITTED,
+        reference_numbers=tuple(int(z) for z in first.numbers),
+        reference_pbc=(bool(first.pbc[0]), bool(first.pbc[1]), bool(first.pbc[2])),
+        lowest_energy=min(float(s.energy) for s in training if s.energy is not None),
+        provenance=provenance or {},
+    )
+    return _calibrated(Bundle(unfitted, potential, uncertainty), training, held_out, settings.calibration)
+
+
+def _calibrated(
+    bundle: Bundle, training: Sequence[Structure], held_out: Sequence[Structure], settings: CalibrationSettings
+) -> Bundle:
+    seen, unseen = evaluate_frames(bundle, training), evaluate_frames(bundle, held_out)
+    distributions = {
+        kind: Distribution(
+            training_mean=float(seen.pooled[kind].mean()),
+            training_deviation=float(seen.pooled[kind].std()),
+            held_out=tuple(np.sort(unseen.pooled[kind]).tolist()),
+        )
+        for kind in POOLINGS
+    }
+    atom_errors, frame_errors = unseen.errors(held_out)
+    update = {
+        "distributions": distributions,
+        "frame_calibration": ConformalCalibration.fit(unseen.pooled["mean"], frame_errors, settings),
+        "atom_calibration": ConformalCalibration.fit(np.concatenate(unseen.atomic), atom_errors, settings),
+    }
+    return Bundle(bundle.settings.model_copy(update=update), bundle.potential, bundle.uncertainty)
+
+
+class FrameEvaluations:
+    """Energies, forces and uncertainties of many structures.
+
+    Attributes
+    ----------
+    energies
+        eV, shape (k,).
+    forces
+        eV/Å, one array of shape (n, 3) per structure.
+    atomic
+        Uncertainty of each atom, one array of shape (n,) per structure.
+    pooled
+        For each pooling the values, shape (k,).
+    """
+
+    def __init__(self, energies: NDArray, forces: list[NDArray], atomic: list[NDArray], pooled: dict[str, NDArray]):
+        self.energies, self.forces, self.atomic, self.pooled = energies, forces, atomic, pooled
+
+    def errors(self, labelled: Sequence[Structure]) -> tuple[NDArray, NDArray]:
+        """Return |force error| in eV/Å of each atom, and its mean over each frame."""
+        per_frame = [
+            np.linalg.norm(f - s.forces, axis=1)
+            for f, s in zip(self.forces, labelled, strict=True)
+            if s.forces is not None
+        ]
+        return np.concatenate(per_frame), np.array([e.mean() for e in per_frame])
+
+
+def evaluate_frames(
+    bundle: Bundle,
+    structures: Sequence[Structure],
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+    report: Any = None,
+) -> FrameEvaluations:
+    """Evaluate a bundle on structures, by the code that a simulation uses.
+
+    Parameters
+    ----------
+    bundle, structures
+        What, and where.
+    dtype, device
+        Of torch.
+    report
+        Called with the number of frames done and a note.
+    """
+    systems: dict[tuple, UncertaintyCV] = {}
+    energies, forces, atomic = [], [], []
+    pooled: dict[str, list[float]] = {kind: [] for kind in POOLINGS}
+    for k, s in enumerate(structures):
+        key = (s.numbers.tobytes(), s.pbc.tobytes())
+        if key not in systems:
+            systems[key] = UncertaintyCV(bundle, s.numbers.tolist(), s.pbc.tolist(), dtype, device)
+        evaluation = systems[key].evaluate(s.positions, s.cell)
+        energies.append(evaluation.energy)
+        forces.append(evaluation.forces())
+        atomic.append(evaluation.atomic)
+        for kind in POOLINGS:
+            pooled[kind].append(evaluation.value(kind))
+        if report is not None:
+            report(k + 1, "")
+    return FrameEvaluations(np.array(energies), forces, atomic, {k: np.array(v) for k, v in pooled.items()})

@@ -1,0 +1,85 @@
+"""What PLUMED's PyCV plugin imports: the uncertainty as an ordinary collective variable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
+from uqcv.errors import InputError
+from uqcv.uncertainty.pooling import Pooling
+from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM
+
+# PLUMED replaces an exception from Python by a generic line; whoever drives PLUMED finds the cause here.
+last_error: list[BaseException] = []
+
+
+class PyCV:
+    """The two objects that PYCVINTERFACE looks for: `init` and `calculate`.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    expected_hash
+        Hash of the bundle when it was exported.
+    numbers
+        Atomic numbers of the atoms in ATOMS, in their order.
+    pbc
+        Periodicity; without any, PLUMED's box is not looked at.
+    components
+        Poolings that become components `py-<pooling>`.
+    dtype, device
+        Of torch.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        expected_hash: str,
+        numbers: Sequence[int],
+        pbc: Sequence[bool],
+        components: Sequence[Pooling],
+        dtype: str = "float64",
+        device: str = "cpu",
+    ) -> None:
+        bundle = Bundle.load(folder)
+        if bundle.hash != expected_hash:
+            raise InputError(
+                f"{folder}: bundle {bundle.short_hash} was found, {expected_hash[:12]} was exported; export it again"
+            )
+        self.components = tuple(components)
+        self.cv: UncertaintyCV = shared_cv(bundle, numbers, pbc, getattr(torch, dtype), device)
+
+    @property
+    def init(self) -> dict[str, Any]:
+        """Components with derivatives and without a period."""
+        return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in self.components}}
+
+    def calculate(self, action: Any) -> dict[str, tuple[float, np.ndarray, np.ndarray]]:
+        """Return for each component its value, its gradient (1/nm) and its derivative with respect to the box.
+
+        PLUMED's box derivative is minus the derivative with respect to strain, as in its virial.
+        """
+        try:
+            last_error.clear()
+            evaluation = self.cv.evaluate(action.getPositions() * NM_TO_ANGSTROM, self._cell(action))
+            return {
+                name: (
+                    evaluation.value(name),
+                    evaluation.gradient(name) / ANGSTROM_TO_NM,
+                    -evaluation.strain_gradient(name),
+                )
+                for name in self.components
+            }
+        except BaseException as error:
+            last_error.append(error)
+            raise
+
+    def _cell(self, action: Any) -> np.ndarray | None:
+        return action.getPbc().getBox() * NM_TO_ANGSTROM if self.cv.pbc.any() else None

@@ -1,0 +1,160 @@
+"""A potential: energy and per-atom invariant features, and their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from uqcv.errors import UnknownElementError
+from uqcv.potentials.neighbors import Graph
+from uqcv.potentials.painn import PaiNN, PaiNNSettings
+
+MAX_ATOMIC_NUMBER = 118
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of a graph.
+
+    Attributes
+    ----------
+    energies
+        eV, one per structure, shape (s,).
+    features
+        Per-atom features, invariant to rotation, translation and the order of other atoms, shape (n, f).
+    """
+
+    energies: Tensor
+    features: Tensor
+
+
+class Potential(nn.Module):
+    """PaiNN with a readout, element offsets and an energy scale.
+
+    E = sum_i (scale * readout(features_i) + offset[element_i]), in eV.
+
+    Parameters
+    ----------
+    elements
+        Atomic numbers that the potential knows, sorted.
+    settings
+        Architecture.
+    """
+
+    def __init__(self, elements: Sequence[int], settings: PaiNNSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or PaiNNSettings()
+        self.elements = tuple(int(z) for z in elements)
+        f = self.settings.n_features
+        self.representation = PaiNN(len(self.elements), self.settings)
+        self.readout = nn.Sequential(nn.Linear(f, f // 2), nn.SiLU(), nn.Linear(f // 2, 1))
+        species = torch.full((MAX_ATOMIC_NUMBER + 1,), -1)
+        species[list(self.elements)] = torch.arange(len(self.elements))
+        self.species_of_number: Tensor
+        self.register_buffer("species_of_number", species)
+        # Offsets are large (DFT totals) and must not lose digits to float32 beside small interaction energies.
+        self.offsets: Tensor
+        self.register_buffer("offsets", torch.zeros(len(self.elements), dtype=torch.float64))
+        self.scale: Tensor
+        self.register_buffer("scale", torch.ones(()))
+
+    def to_dtype(self, dtype: torch.dtype) -> Potential:
+        """Change the precision of the network, but never of the element offsets; return self."""
+        offsets = self.offsets.to(torch.float64)
+        self.to(dtype)
+        self.offsets = offsets
+        return self
+
+    def species(self, numbers: Tensor) -> Tensor:
+        """Return the index of each element among the known ones.
+
+        Raises
+        ------
+        UnknownElementError
+            If an element was not in the training set: the network has no parameters for it.
+        """
+        species = self.species_of_number[numbers]
+        if bool((species < 0).any()):
+            unknown = sorted({int(z) for z in numbers[species < 0]})
+            raise UnknownElementError(
+                f"elements with atomic numbers {unknown} were given; the model knows {list(self.elements)}: "
+                "train it on labelled structures that hold them"
+            )
+        return species
+
+    def forward(self, graph: Graph, vectors: Tensor | None = None) -> Prediction:
+        """Return energies (eV) and features.
+
+        Parameters
+        ----------
+        graph
+            One or several structures.
+        vectors
+            Pair vectors in Å to use instead of `graph.vectors()`, so that derivatives can be taken at them.
+        """
+        species = self.species(graph.numbers)
+        vectors = graph.vectors() if vectors is None else vectors
+        features = self.representation(species, vectors, graph.i, graph.j)
+        interaction = self.scale * self.readout(features)[:, 0]
+        atomic = interaction.to(torch.float64) + self.offsets[species]
+        zeros = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
+        return Prediction(zeros.index_add(0, graph.structure_of_atom, atomic), features)
+
+
+def pair_gradient(value: Tensor, vectors: Tensor, create_graph: bool = False, retain_graph: bool = False) -> Tensor:
+    """Return d value / d vectors, zeros where `value` does not depend on them; shape (p, 3)."""
+    (gradient,) = torch.autograd.grad(
+        value,
+        vectors,
+        create_graph=create_graph,
+        retain_graph=retain_graph or create_graph,
+        materialize_grads=True,
+    )
+    return gradient
+
+
+def position_gradient(pair_gradients: Tensor, graph: Graph) -> Tensor:
+    """Return d value / d positions from its derivatives at the pair vectors r_j - r_i; shape (n, 3)."""
+    zeros = torch.zeros_like(graph.positions, dtype=pair_gradients.dtype)
+    return zeros.index_add(0, graph.j, pair_gradients).index_add(0, graph.i, -pair_gradients)
+
+
+def strain_gradient(pair_gradients: Tensor, vectors: Tensor, graph: Graph) -> Tensor:
+    """Return d value / d strain, symmetric, shape (s, 3, 3).
+
+    Under a homogeneous strain e every vector becomes r (1 + e), cell included, so the derivative is
+    sum_p r_p (x) dvalue/dr_p. For an energy, stress = this / volume and virial = -this.
+    """
+    outer = vectors[:, :, None] * pair_gradients[:, None, :]
+    total = outer.new_zeros(graph.n_structures, 3, 3)
+    total = total.index_add(0, graph.structure_of_atom.index_select(0, graph.i), outer)
+    return 0.5 * (total + total.transpose(1, 2))
+
+
+def energies_and_forces(
+    potential: Potential, graph: Graph, create_graph: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return energies (s,) in eV, forces (n, 3) in eV/Å and features (n, f).
+
+    Parameters
+    ----------
+    potential, graph
+        What to evaluate, and where.
+    create_graph
+        Whether the forces are differentiated again, as in training.
+    """
+    vectors = graph.vectors().detach().requires_grad_(True)
+    prediction = potential(graph, vectors)
+    gradient = pair_gradient(prediction.energies.sum(), vectors, create_graph=create_graph)
+    return prediction.energies, -position_gradient(gradient, graph), prediction.features
+
+
+def stress(potential: Potential, graph: Graph) -> Tensor:
+    """Return the stress of periodic structures, eV/Å^3, shape (s, 3, 3); positive under tension."""
+    vectors = graph.vectors().detach().requires_grad_(True)
+    gradient = pair_gradient(potential(graph, vectors).energies.sum(), vectors)
+    volumes = torch.linalg.det(graph.cells).abs()
+    return strain_gradient(gradient, vectors.detach(), graph) / volumes[:, None, None]

@@ -1,0 +1,258 @@
+"""Force matching: training a potential on energies and forces."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from uqcv.errors import InputError
+from uqcv.files import atomic_path, write_text
+from uqcv.potentials.dataset import EVALUATION_BATCH, Batch, Dataset, element_offsets, force_scale
+from uqcv.potentials.potential import Potential, energies_and_forces
+
+Report = Callable[[int, str], None]
+HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "validation_loss", "energy_mae", "force_mae")
+
+
+class TrainingSettings(BaseModel):
+    """How a potential is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(200, ge=1, description="passes over the data of a first training")
+    warm_epochs: int = Field(100, ge=1, description="passes over the data when going on from an earlier potential")
+    batch_size: int = Field(5, ge=1, description="structures per step")
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate")
+    warm_learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of a warm start")
+    weight_decay: float = Field(1e-5, ge=0, description="AdamW's decoupled weight decay")
+    energy_weight: float = Field(10.0, ge=0, description="weight of (energy error per atom / eV)^2")
+    force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of the weights, per step")
+    clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
+    patience: int = Field(50, ge=1, description="epochs without a better validation loss before stopping")
+    warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean absolute errors of a potential on labelled structures.
+
+    Attributes
+    ----------
+    energy_mae
+        eV, of the total energy.
+    force_mae, force_rmse
+        eV/Å, of a force component.
+    loss
+        The training loss.
+    """
+
+    energy_mae: float
+    force_mae: float
+    force_rmse: float
+    loss: float
+
+
+@dataclass
+class _State:
+    """All that a training run needs to go on."""
+
+    potential: Potential
+    average: AveragedModel
+    optimizer: torch.optim.AdamW
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    best_weights: dict[str, Tensor] | None = None
+    history: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def averaged(self) -> Potential:
+        module = self.average.module
+        assert isinstance(module, Potential)
+        return module
+
+    def to_dict(self) -> dict[str, Any]:
+        plain = ("epoch", "best_epoch", "best_loss", "best_weights", "history")
+        stateful = ("potential", "average", "optimizer", "schedule")
+        return {k: getattr(self, k) for k in plain} | {k: getattr(self, k).state_dict() for k in stateful}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        for name in ("potential", "average", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(saved.pop(name))
+        for name, value in saved.items():
+            setattr(self, name, value)
+
+
+def loss_of(potential: Potential, batch: Batch, settings: TrainingSettings, create_graph: bool) -> tuple[Tensor, ...]:
+    """Return the loss and the errors of energies (s,) in eV and forces (n, 3) in eV/Å."""
+    energies, forces, _ = energies_and_forces(potential, batch.graph, create_graph=create_graph)
+    atoms = torch.bincount(batch.graph.structure_of_atom, minlength=batch.graph.n_structures)
+    energy_error, force_error = energies - batch.energies, forces - batch.forces
+    per_atom = (energy_error / atoms).square().mean()
+    loss = settings.energy_weight * per_atom + settings.force_weight * force_error.square().mean()
+    return loss, energy_error.detach(), force_error.detach()
+
+
+def measure_errors(potential: Potential, data: Dataset, settings: TrainingSettings | None = None) -> Errors:
+    """Return the errors of `potential` on `data`."""
+    settings = settings or TrainingSettings()
+    losses, energy_errors, force_errors, sizes = [], [], [], []
+    for batch in data.batches(EVALUATION_BATCH):
+        loss, energy, force = loss_of(potential, batch, settings, create_graph=False)
+        losses.append(loss.item())
+        sizes.append(batch.graph.n_structures)
+        energy_errors.append(energy)
+        force_errors.append(force)
+    forces = torch.cat(force_errors)
+    return Errors(
+        energy_mae=torch.cat(energy_errors).abs().mean().item(),
+        force_mae=forces.abs().mean().item(),
+        force_rmse=forces.square().mean().sqrt().item(),
+        loss=float(np.average(losses, weights=sizes)),
+    )
+
+
+def new_potential(data: Dataset, potential: Potential) -> Potential:
+    """Set the offsets and the scale of an untrained `potential` from the labels in `data`; return it."""
+    offsets = element_offsets(data.structures, potential.elements)
+    potential.offsets.copy_(torch.as_tensor(offsets))
+    potential.scale.fill_(force_scale(data.structures))
+    return potential
+
+
+def train(
+    potential: Potential,
+    training: Dataset,
+    validation: Dataset,
+    settings: TrainingSettings,
+    seed: int,
+    warm: bool = False,
+    checkpoint: Path | None = None,
+    history_path: Path | None = None,
+    report: Report | None = None,
+) -> Potential:
+    """Train `potential` and return it with the weights that did best on `validation`.
+
+    The result depends only on the arguments: the order of batches comes from `seed` and the epoch, and a run that
+    was stopped goes on from its checkpoint to the same weights.
+
+    Parameters
+    ----------
+    potential
+        Trained in place: fresh (see `new_potential`) or, with `warm`, of an earlier generation.
+    training, validation
+        Labelled structures; their validation chooses the epoch and stops the run.
+    settings
+        Epochs, rates and weights.
+    seed
+        Of the order of batches.
+    warm
+        Whether the epochs and the learning rate of a warm start are used.
+    checkpoint
+        File written after each epoch and read at the start if it belongs to the same run.
+    history_path
+        CSV of losses.
+    report
+        Called with the epoch and a line about the losses.
+    """
+    state = _start(potential, settings, len(training), warm)
+    identity = _identity(training, validation, settings, seed, warm)
+    _resume(state, checkpoint, identity)
+    epochs = settings.warm_epochs if warm else settings.epochs
+    while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
+        _one_epoch(state, training, validation, settings, seed)
+        _save(state, checkpoint, identity, history_path)
+        if report is not None:
+            report(state.epoch, _describe(state.history[-1]))
+    assert state.best_weights is not None
+    potential.load_state_dict(state.best_weights)
+    return potential.eval()
+
+
+def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm: bool) -> _State:
+    rate = settings.warm_learning_rate if warm else settings.learning_rate
+    epochs = settings.warm_epochs if warm else settings.epochs
+    total = epochs * math.ceil(n_frames / settings.batch_size)
+
+    def factor(step: int) -> float:
+        rise = min(1.0, (step + 1) / (settings.warmup_steps + 1))
+        return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
+
+    optimizer = torch.optim.AdamW(potential.parameters(), lr=rate, weight_decay=settings.weight_decay)
+    average = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+    return _State(potential, average, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor))
+
+
+def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int) -> None:
+    state.potential.train()
+    losses = []
+    for batch in training.batches(settings.batch_size, seed=seed * 100_003 + state.epoch):
+        loss, _, _ = loss_of(state.potential, batch, settings, create_graph=True)
+        state.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.potential.parameters(), settings.clip)
+        state.optimizer.step()
+        state.schedule.step()
+        state.average.update_parameters(state.potential)
+        losses.append(loss.item())
+    errors = measure_errors(state.averaged, validation, settings)
+    if not math.isfinite(errors.loss):
+        raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or check the labels")
+    state.epoch += 1
+    if errors.loss < state.best_loss:
+        state.best_loss, state.best_epoch = errors.loss, state.epoch
+        state.best_weights = {k: v.clone() for k, v in state.averaged.state_dict().items()}
+    rate = state.optimizer.param_groups[0]["lr"]
+    row = (state.epoch, rate, float(np.mean(losses)), errors.loss, errors.energy_mae, errors.force_mae)
+    state.history = (*state.history, row)
+
+
+def _describe(row: tuple[float, ...]) -> str:
+    _, _, train_loss, validation_loss, _, force_mae = row
+    return f"loss {train_loss:.4g}, validation {validation_loss:.4g}, forces {1000 * force_mae:.1f} meV/Å"
+
+
+def _identity(training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int, warm: bool) -> str:
+    parts = (
+        training.fingerprint(),
+        validation.fingerprint(),
+        settings.model_dump_json(),
+        str(seed),
+        str(warm),
+    )
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def _resume(state: _State, checkpoint: Path | None, identity: str) -> None:
+    if checkpoint is None or not checkpoint.is_file():
+        return
+    try:
+        saved = torch.load(checkpoint, weights_only=True)
+    except Exception as error:
+        raise InputError(f"{checkpoint}: not a readable training checkpoint ({error}); delete it to start") from error
+    if saved.pop("identity") == identity:
+        state.restore(saved)
+
+
+def _save(state: _State, checkpoint: Path | None, identity: str, history_path: Path | None) -> None:
+    if checkpoint is not None:
+        with atomic_path(checkpoint) as temporary:
+            torch.save(state.to_dict() | {"identity": identity}, temporary)
+    if history_path is not None:
+        text = io.StringIO()
+        csv.writer(text).writerows([HISTORY_COLUMNS, *state.history])
+        write_text(history_path, text.getvalue())

@@ -1,0 +1,189 @@
+"""Gaussian mixtures on latent features: the negative log-likelihood as an uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.mixture import GaussianMixture
+from torch import Tensor, nn
+
+from uqcv.errors import InputError, UnknownElementError
+
+BIC_CANDIDATES = (1, 2, 3, 5, 8, 12, 18)
+
+
+class GMMSettings(BaseModel):
+    """How the mixture is fitted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_components: int | Literal["bic"] = Field(10, description="Gaussians per mixture, or 'bic' to choose by BIC")
+    per_element: bool = Field(False, description="one mixture per element instead of one over all atoms")
+    regularisation: float = Field(
+        1e-3, gt=0, description="added to the diagonal of each covariance, as a share of the mean feature variance"
+    )
+    max_iterations: int = Field(200, ge=1, description="most iterations of expectation maximisation")
+
+
+class Mixture(nn.Module):
+    """One Gaussian mixture as tensors.
+
+    Parameters
+    ----------
+    weights
+        w_k, shape (k,).
+    means
+        mu_k, shape (k, f).
+    precisions_cholesky
+        Upper triangular P_k with P_k P_k^T = Sigma_k^-1, shape (k, f, f), as in scikit-learn.
+    """
+
+    def __init__(self, weights: NDArray, means: NDArray, precisions_cholesky: NDArray) -> None:
+        super().__init__()
+        self.log_weights: Tensor
+        self.means: Tensor
+        self.precisions_cholesky: Tensor
+        self.register_buffer("log_weights", torch.as_tensor(np.log(weights)))
+        self.register_buffer("means", torch.as_tensor(means))
+        self.register_buffer("precisions_cholesky", torch.as_tensor(precisions_cholesky))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return -log sum_k w_k N(x; mu_k, Sigma_k) for features of shape (n, f); shape (n,)."""
+        centred = features[None] - self.means[:, None]
+        whitened = torch.bmm(centred, self.precisions_cholesky)
+        half_log_det = self.precisions_cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        constant = self.log_weights + half_log_det - 0.5 * features.shape[1] * math.log(2 * math.pi)
+        return -torch.logsumexp(constant[:, None] - 0.5 * whitened.square().sum(dim=2), dim=0)
+
+
+class GMMUncertainty(nn.Module):
+    """Negative log-likelihood of per-atom features under Gaussian mixtures.
+
+    U_i = -log sum_k w_k N(x_i; mu_k, Sigma_k): Zhu et al., doi 10.1063/5.0136574; as a collective variable Tan,
+    Dietschreit & Gómez-Bombarelli, doi 10.1063/5.0246178.
+
+    Parameters
+    ----------
+    settings
+        Components, regularisation, one mixture per element or one over all.
+
+    Attributes
+    ----------
+    elements_
+        Atomic numbers seen in the fit.
+    n_components_
+        Components of each mixture.
+    """
+
+    def __init__(self, settings: GMMSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or GMMSettings()
+        self.mixtures = nn.ModuleDict()
+        self.elements_: tuple[int, ...] = ()
+        self.n_components_: dict[str, int] = {}
+
+    def fit(self, features: NDArray, numbers: NDArray, seed: int = 0) -> GMMUncertainty:
+        """Fit the mixtures.
+
+        Parameters
+        ----------
+        features
+            Shape (n, f).
+        numbers
+            Atomic numbers, shape (n,).
+        seed
+            Of the initial assignment by k-means.
+
+        Raises
+        ------
+        InputError
+            If there are fewer atoms than components, or a feature is not finite.
+        """
+        features = np.asarray(features, dtype=np.float64)
+        if not np.isfinite(features).all():
+            raise InputError("features: NaN or infinity was given; retrain the potential before fitting")
+        self.elements_ = tuple(sorted({int(z) for z in numbers}))
+        for key, members in self._groups(np.asarray(numbers)).items():
+            mixture = _fit_mixture(features[members], self.settings, seed, key)
+            self.n_components_[key] = int(mixture.n_components)
+            self.mixtures[key] = Mixture(mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
+        return self
+
+    def _groups(self, numbers: NDArray) -> dict[str, NDArray[np.bool_]]:
+        if not self.settings.per_element:
+            return {"all": np.ones(len(numbers), dtype=bool)}
+        return {str(z): numbers == z for z in self.elements_}
+
+    def score(self, features: Tensor, numbers: Tensor) -> Tensor:
+        """Return U_i for each atom, shape (n,); natural logarithm, no unit.
+
+        Raises
+        ------
+        UnknownElementError
+            If an element was not in the fit.
+        """
+        self.require_elements(numbers.tolist())
+        if not self.settings.per_element:
+            return self.mixtures["all"](features)
+        scores = features.new_zeros(len(numbers))
+        for key, mixture in self.mixtures.items():
+            members = torch.nonzero(numbers == int(key))[:, 0]
+            if len(members):
+                scores = scores.index_copy(0, members, mixture(features.index_select(0, members)))
+        return scores
+
+    def require_elements(self, numbers: Sequence[int]) -> None:
+        """Refuse elements that the mixture has never seen."""
+        unknown = sorted(set(numbers) - set(self.elements_))
+        if unknown:
+            raise UnknownElementError(
+                f"elements with atomic numbers {unknown} were given; the mixture knows {list(self.elements_)}"
+            )
+
+    def get_extra_state(self) -> dict[str, object]:
+        """Return what is fitted beside the tensors."""
+        return {"elements": list(self.elements_), "n_components": dict(self.n_components_)}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Restore what `get_extra_state` gave."""
+        self.elements_ = tuple(state["elements"])
+        self.n_components_ = dict(state["n_components"])
+
+    @classmethod
+    def from_state(cls, settings: GMMSettings, state: dict[str, Tensor]) -> GMMUncertainty:
+        """Rebuild a fitted mixture from its settings and its `state_dict`."""
+        uncertainty = cls(settings)
+        for key in sorted({name.split(".")[1] for name in state if name.startswith("mixtures.")}):
+            parts = [state[f"mixtures.{key}.{n}"].numpy() for n in ("log_weights", "means", "precisions_cholesky")]
+            uncertainty.mixtures[key] = Mixture(np.exp(parts[0]), parts[1], parts[2])
+        uncertainty.load_state_dict(state)
+        return uncertainty
+
+
+def _fit_mixture(features: NDArray, settings: GMMSettings, seed: int, name: str) -> GaussianMixture:
+    wanted = BIC_CANDIDATES if settings.n_components == "bic" else (settings.n_components,)
+    candidates = [k for k in wanted if k <= len(features) // 2]
+    if not candidates:
+        raise InputError(
+            f"mixture {name}: {len(features)} atoms were given for {settings.n_components} components; "
+            "at least twice as many atoms as components are expected"
+        )
+    regularisation = settings.regularisation * float(features.var(axis=0).mean())
+
+    def fitted(n_components: int) -> GaussianMixture:
+        return GaussianMixture(
+            n_components,
+            covariance_type="full",
+            reg_covar=max(regularisation, 1e-12),
+            max_iter=settings.max_iterations,
+            random_state=seed,
+        ).fit(features)
+
+    mixtures = [fitted(k) for k in candidates]
+    return mixtures[0] if len(mixtures) == 1 else min(mixtures, key=lambda m: m.bic(features))
