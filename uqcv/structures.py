@@ -78,9 +78,7 @@ class Structure:
         if (self.numbers < 1).any():
             raise InputError(f"atomic number {int(self.numbers.min())} was given; 1 or more is expected")
         if any(self.pbc & (np.abs(self.cell).sum(axis=1) == 0)):
-            raise InputError(
-                "a direction is periodic but its cell vector is zero; give the cell or set pbc to F"
-            )
+            raise InputError("a direction is periodic but its cell vector is zero; give the cell or set pbc to F")
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -183,9 +181,7 @@ def _require_units(structure: Structure) -> None:
     for key, accepted in ACCEPTED_UNITS.items():
         declared = structure.info.get(key)
         if declared is not None and str(declared).lower() not in accepted:
-            raise InputError(
-                f"{key}={declared} was given; Å, eV and eV/Å are expected, convert the file first"
-            )
+            raise InputError(f"{key}={declared} was given; Å, eV and eV/Å are expected, convert the file first")
     if len(structure) > 1:
         nearest = KDTree(structure.positions).query(structure.positions, k=2)[0][:, 1].min()
         if nearest < SMALLEST_DISTANCE:
@@ -208,9 +204,7 @@ def require_labels(structures: Sequence[Structure], source: str) -> None:
     for k, structure in enumerate(structures):
         missing = [name for name in ("energy", "forces") if getattr(structure, name) is None]
         if missing:
-            raise InputError(
-                f"{source}, frame {k}: no {' and no '.join(missing)}; label it first (uqcv label)"
-            )
+            raise InputError(f"{source}, frame {k}: no {' and no '.join(missing)}; label it first (uqcv label)")
 
 
 def write_structures(path: Path, structures: Sequence[Structure]) -> None:

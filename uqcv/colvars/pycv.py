@@ -10,13 +10,20 @@ import numpy as np
 import torch
 
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
+from uqcv.colvars.uncertainty_cv import Evaluation, UncertaintyCV, shared_cv
 from uqcv.errors import InputError
 from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM
 
 # PLUMED replaces an exception from Python by a generic line; whoever drives PLUMED finds the cause here.
 last_error: list[BaseException] = []
+
+# PYCVINTERFACE drops the name of a component that is alone; this one is always there, so that `u.py-mean` is
+# called the same whatever else was exported.
+CALIBRATED = "error"
+
+
+Component = tuple[float, np.ndarray, np.ndarray]
 
 
 class PyCV:
@@ -33,7 +40,8 @@ class PyCV:
     pbc
         Periodicity; without any, PLUMED's box is not looked at.
     components
-        Poolings that become components `py-<pooling>`.
+        Poolings that become components `py-<pooling>`; `py-error`, the calibrated force error in eV/Å that belongs
+        to the mean, is always there beside them.
     dtype, device
         Of torch.
     """
@@ -59,9 +67,10 @@ class PyCV:
     @property
     def init(self) -> dict[str, Any]:
         """Components with derivatives and without a period."""
-        return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in self.components}}
+        names = (*self.components, CALIBRATED)
+        return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in names}}
 
-    def calculate(self, action: Any) -> dict[str, tuple[float, np.ndarray, np.ndarray]]:
+    def calculate(self, action: Any) -> dict[str, Component]:
         """Return for each component its value, its gradient (1/nm) and its derivative with respect to the box.
 
         PLUMED's box derivative is minus the derivative with respect to strain, as in its virial.
@@ -69,17 +78,22 @@ class PyCV:
         try:
             last_error.clear()
             evaluation = self.cv.evaluate(action.getPositions() * NM_TO_ANGSTROM, self._cell(action))
-            return {
-                name: (
-                    evaluation.value(name),
-                    evaluation.gradient(name) / ANGSTROM_TO_NM,
-                    -evaluation.strain_gradient(name),
-                )
-                for name in self.components
-            }
+            result = {name: _component(evaluation, name) for name in self.components}
+            return result | {CALIBRATED: self._calibrated(result.get("mean") or _component(evaluation, "mean"))}
         except BaseException as error:
             last_error.append(error)
             raise
 
+    def _calibrated(self, mean: Component) -> Component:
+        calibration = self.cv.bundle.settings.frame_calibration
+        value, gradient, box = mean
+        slope = calibration.slope(value)
+        return float(calibration(value)), slope * gradient, slope * box
+
     def _cell(self, action: Any) -> np.ndarray | None:
         return action.getPbc().getBox() * NM_TO_ANGSTROM if self.cv.pbc.any() else None
+
+
+def _component(evaluation: Evaluation, name: Pooling) -> Component:
+    gradient = evaluation.gradient(name) / ANGSTROM_TO_NM
+    return evaluation.value(name), gradient, -evaluation.strain_gradient(name)

@@ -89,3 +89,7 @@ class ConformalCalibration(BaseModel):
     def __call__(self, uncertainties: ArrayLike) -> NDArray[np.float64]:
         """Return U* in eV/Å."""
         return self.q * (np.maximum(np.asarray(uncertainties, dtype=float) - self.minimum, 0.0) + self.floor)
+
+    def slope(self, uncertainty: float) -> float:
+        """Return d U* / d U, eV/Å."""
+        return self.q if uncertainty > self.minimum else 0.0

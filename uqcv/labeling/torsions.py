@@ -1,0 +1,110 @@
+"""Torsion angles: where they are in a topology, what they measure, how to turn them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from openmm import app
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.transform import Rotation
+
+from uqcv.errors import InputError
+
+Torsion = tuple[int, int, int, int]
+
+
+def backbone_torsions(topology: app.Topology, residue: int | None = None) -> dict[str, Torsion]:
+    """Return the atoms of phi (C-N-CA-C) and psi (N-CA-C-N), by the atom names of the PDB.
+
+    Parameters
+    ----------
+    topology
+        An `openmm.app.Topology`.
+    residue
+        Index of the residue, from 0; by default the only one that has both torsions.
+
+    Raises
+    ------
+    InputError
+        If no residue, or without `residue` more than one, has both torsions.
+    """
+    residues = list(topology.residues())
+    names = [{atom.name: atom.index for atom in r.atoms()} for r in residues]
+    found = {k: t for k in range(1, len(names) - 1) if (t := _phi_psi(*names[k - 1 : k + 2]))}
+    chosen = list(found) if residue is None else [residue]
+    if len(chosen) != 1 or chosen[0] not in found:
+        having = ", ".join(f"{k} ({residues[k].name})" for k in found) or "none"
+        raise InputError(f"one residue with phi and psi is expected; the topology has: {having}")
+    return found[chosen[0]]
+
+
+def _phi_psi(before: dict[str, int], own: dict[str, int], after: dict[str, int]) -> dict[str, Torsion] | None:
+    try:
+        n, ca, c = own["N"], own["CA"], own["C"]
+        return {"phi": (before["C"], n, ca, c), "psi": (n, ca, c, after["N"])}
+    except KeyError:
+        return None
+
+
+def torsion_angle(positions: NDArray[np.float64], torsion: Torsion) -> float:
+    """Return the torsion in degrees, from -180 to 180, by the IUPAC sign.
+
+    Parameters
+    ----------
+    positions
+        In any unit of length, shape (n, 3).
+    torsion
+        Indices of the four atoms.
+    """
+    b1, b2, b3 = np.diff(positions[list(torsion)], axis=0)
+    normal = np.cross(b2, b3)
+    sine = np.linalg.norm(b2) * (b1 @ normal)
+    return float(np.degrees(np.arctan2(sine, np.cross(b1, b2) @ normal)))
+
+
+def turn(
+    positions: NDArray[np.float64], bonds: Iterable[tuple[int, int]], torsion: Torsion, angle: float
+) -> NDArray[np.float64]:
+    """Return positions whose torsion is `angle` (degrees): one side of the middle bond turned rigidly.
+
+    Parameters
+    ----------
+    positions
+        Shape (n, 3).
+    bonds
+        All bonds, as pairs of indices.
+    torsion
+        Indices of the four atoms; the side of the third and fourth turns.
+    angle
+        The wanted torsion in degrees.
+
+    Raises
+    ------
+    InputError
+        If the middle bond is in a ring.
+    """
+    moved = _side_of_bond(len(positions), bonds, torsion[1], torsion[2])
+    origin, axis = positions[torsion[2]], positions[torsion[2]] - positions[torsion[1]]
+    turned = np.radians(angle - torsion_angle(positions, torsion))
+    rotation = Rotation.from_rotvec(turned * axis / np.linalg.norm(axis))
+    result = positions.copy()
+    result[moved] = origin + rotation.apply(positions[moved] - origin)
+    return result
+
+
+def _side_of_bond(n_atoms: int, bonds: Iterable[tuple[int, int]], fixed: int, moving: int) -> NDArray[np.bool_]:
+    """Return which atoms hang on `moving` when its bond to `fixed` is cut, shape (n,)."""
+    kept = np.array([bond for bond in bonds if set(bond) != {fixed, moving}]).reshape(-1, 2)
+    graph = coo_array((np.ones(len(kept)), kept.T), shape=(n_atoms, n_atoms))
+    fragment = connected_components(graph, directed=False)[1]
+    if fragment[fixed] == fragment[moving]:
+        raise InputError(f"the bond of atoms {fixed} and {moving} is in a ring; it cannot be turned")
+    return fragment == fragment[moving]
+
+
+def bond_pairs(topology: app.Topology) -> list[tuple[int, int]]:
+    """Return the bonds of `topology` as pairs of atom indices."""
+    return [(first.index, second.index) for first, second in topology.bonds()]

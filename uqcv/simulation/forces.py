@@ -1,0 +1,192 @@
+"""A network and a PLUMED input as forces of any OpenMM `System`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+import torch
+from numpy.typing import NDArray
+from openmm import app, unit
+
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
+from uqcv.simulation.plumed_bridge import PlumedBridge
+from uqcv.units import ANGSTROM_TO_NM, EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
+
+Array = NDArray[np.float64]
+
+
+def bare_system(topology: app.Topology) -> openmm.System:
+    """Return a `System` with the atoms and the box of a topology, and no force at all."""
+    system = openmm.System()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    box = topology.getPeriodicBoxVectors()
+    if box is not None:
+        system.setDefaultPeriodicBoxVectors(*box)
+    return system
+
+
+def topology_numbers(topology: app.Topology) -> list[int]:
+    """Return the atomic numbers of a topology, in its order."""
+    return [atom.element.atomic_number for atom in topology.atoms()]
+
+
+class NetworkForce:
+    """Energy and forces of a potential as the function of an `openmm.PythonForce`.
+
+    Parameters
+    ----------
+    cv
+        Evaluates energy and uncertainty in one pass.
+    """
+
+    def __init__(self, cv: UncertaintyCV) -> None:
+        self.cv = cv
+
+    def __call__(self, state: openmm.State) -> tuple[float, Array]:
+        """Return energy (kJ/mol) and forces (kJ/mol/nm)."""
+        positions, box = _positions_and_box(state, bool(self.cv.pbc.any()))
+        evaluation = self.cv.evaluate(positions * NM_TO_ANGSTROM, None if box is None else box * NM_TO_ANGSTROM)
+        forces = evaluation.forces() * EV_PER_ANGSTROM_TO_KJMOL_PER_NM
+        return (evaluation.energy - self.energy_zero) * EV_TO_KJMOL, forces
+
+    @property
+    def energy_zero(self) -> float:
+        """Energy (eV) that is zero in OpenMM: the lowest training label, so that no digits drown in DFT totals."""
+        return self.cv.bundle.settings.lowest_energy
+
+
+class PlumedForce:
+    """The bias of a PLUMED input as the function of an `openmm.PythonForce`.
+
+    Parameters
+    ----------
+    bridge
+        PLUMED without side effects.
+    periodic
+        Whether PLUMED sees the box.
+    """
+
+    def __init__(self, bridge: PlumedBridge, periodic: bool) -> None:
+        self.bridge = bridge
+        self.periodic = periodic
+        self.bias = 0.0
+        self.error: Exception | None = None
+
+    def __call__(self, state: openmm.State) -> tuple[float, Array]:
+        """Return bias (kJ/mol) and its forces (kJ/mol/nm)."""
+        positions, box = _positions_and_box(state, self.periodic)
+        try:
+            self.bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box)
+        except Exception as error:  # OpenMM keeps only the text of an exception
+            self.error = error
+            raise
+        return self.bias, forces.copy()
+
+    def close(self) -> None:
+        """Commit the last step and close PLUMED's files."""
+        self.bridge.close()
+
+
+def _positions_and_box(state: openmm.State, periodic: bool) -> tuple[Array, Array | None]:
+    positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    if not periodic:
+        return positions, None
+    return positions, state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+
+
+def add_potential(
+    system: openmm.System,
+    topology: app.Topology,
+    bundle: Bundle | Path | str,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    group: int = 0,
+) -> NetworkForce:
+    """Add the network of a bundle to `system`; return the function behind the force.
+
+    Parameters
+    ----------
+    system
+        Any OpenMM system of the atoms in `topology`; forces that it has are kept.
+    topology
+        Names the elements; the system is periodic if it has a box.
+    bundle
+        The potential, or its folder.
+    dtype, device
+        Of torch.
+    group
+        Force group.
+
+    Raises
+    ------
+    UnknownElementError
+        If the potential does not know an element.
+    """
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(Path(bundle))
+    pbc = [topology.getPeriodicBoxVectors() is not None] * 3
+    function = NetworkForce(shared_cv(bundle, topology_numbers(topology), pbc, dtype, device))
+    _add(system, function, pbc[0], group)
+    return function
+
+
+def add_plumed(
+    system: openmm.System,
+    topology: app.Topology,
+    text: str | Path,
+    temperature: float,
+    time_step: float,
+    module_folder: Path | str | None = None,
+    log: Path | None = None,
+    group: int = 1,
+) -> PlumedForce:
+    """Add the bias of a PLUMED input to `system`; return the function behind the force.
+
+    Parameters
+    ----------
+    system, topology
+        As for `add_potential`.
+    text
+        The PLUMED input, or the path of a file with it.
+    temperature
+        K.
+    time_step
+        Of the integrator, fs.
+    module_folder
+        Folder that `uqcv export` wrote, if the input uses the uncertainty.
+    log
+        Where PLUMED writes its log.
+    group
+        Force group, so that the bias can be asked for alone.
+
+    Raises
+    ------
+    PlumedInputError
+        If PLUMED refuses the input.
+    """
+    if isinstance(text, Path) or (isinstance(text, str) and "\n" not in text and Path(text).is_file()):
+        text = Path(text).read_text(encoding="utf-8")
+    periodic = topology.getPeriodicBoxVectors() is not None
+    masses = np.array([atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()])
+    folder = Path(module_folder) if module_folder is not None else None
+    bridge = PlumedBridge(text, masses, time_step * FS_TO_PS, temperature, folder, log)
+    function = PlumedForce(bridge, periodic)
+    _add(system, function, periodic, group)
+    return function
+
+
+def _add(system: openmm.System, function: Any, periodic: bool, group: int) -> None:
+    force = openmm.PythonForce(function)
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    force.setForceGroup(group)
+    force.setName(type(function).__name__)
+    system.addForce(force)
+
+
+def positions_in_nm(positions: Array) -> Array:
+    """Return positions for OpenMM (nm) from ours (Å)."""
+    return np.asarray(positions) * ANGSTROM_TO_NM

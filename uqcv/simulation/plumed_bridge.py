@@ -1,0 +1,164 @@
+"""PLUMED as a function of positions whose evaluation has no side effects.
+
+PLUMED's `calc` also deposits hills and writes files. Here an evaluation only computes, and `update`, which
+deposits and writes, is called once per step: lazily, at the first evaluation of a later step, when PLUMED still
+holds the last evaluation of the step before. Any number of queries or barostat trials at one step thus see the
+same bias and leave no trace.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uqcv.errors import PlumedInputError, UqcvError
+from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
+from uqcv.simulation.plumed_kernel import pycv_plugin, require_plumed
+from uqcv.units import BOLTZMANN_KJMOL
+
+Array = NDArray[np.float64]
+
+
+class PlumedBridge:
+    """A PLUMED input applied to one system; all in PLUMED's units: nm, kJ/mol, ps.
+
+    Parameters
+    ----------
+    text
+        The PLUMED input. The PyCV plugin is loaded if it is needed and the input does not.
+    masses
+        amu, shape (n,).
+    time_step
+        ps.
+    temperature
+        K, for actions that ask the engine for it.
+    module_folder
+        Folder of the exported CVs that the input imports.
+    log
+        Where PLUMED writes its log.
+
+    Raises
+    ------
+    MissingEngineError
+        If PLUMED, its kernel or its plugin is missing.
+    PlumedInputError
+        If PLUMED refuses the input; with PLUMED's own words.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        masses: Array,
+        time_step: float,
+        temperature: float,
+        module_folder: Path | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self._plumed_module = require_plumed()
+        self._masses = np.ascontiguousarray(masses, dtype=np.float64)
+        self._forces = np.zeros((len(masses), 3))
+        self._virial = np.zeros((3, 3))
+        self._bias = np.zeros(1)
+        self._pending: int | None = None
+        self._closed = False
+        import_modules(text, module_folder)
+        if uses_pycv(text) and not loads_plugin(text):
+            text = f"LOAD FILE={pycv_plugin()}\n{text}"
+        self._plumed = self._plumed_module.Plumed()
+        self._start(text, time_step, temperature, log)
+
+    def _start(self, text: str, time_step: float, temperature: float, log: Path | None) -> None:
+        commands = (
+            ("setMDEngine", "uqcv"),
+            ("setNatoms", len(self._masses)),
+            ("setTimestep", time_step),
+            ("setKbT", BOLTZMANN_KJMOL * temperature),
+            ("setLogFile", str(log) if log else "/dev/null"),
+        )
+        for name, value in commands:
+            self._plumed.cmd(name, value)
+        self._plumed.cmd("init")
+        try:
+            self._plumed.cmd("readInputLines", text)
+        except self._plumed_module.PlumedError as error:
+            raise PlumedInputError(f"PLUMED refuses the input: {_plumed_words(error)}") from error
+
+    def evaluate(self, step: int, positions: Array, box: Array | None = None) -> tuple[float, Array]:
+        """Return the bias (kJ/mol) and its forces (kJ/mol/nm) at `positions`, without side effects.
+
+        Parameters
+        ----------
+        step
+            Number of the step. Going to a later one first commits the step before.
+        positions
+            nm, shape (n, 3).
+        box
+            Box vectors as rows, nm; zeros or None without periodicity.
+
+        Raises
+        ------
+        UqcvError
+            What an action raised: the CV's own exception if it was ours.
+        """
+        if self._pending is not None and step > self._pending:
+            self.commit()
+        self._forces[:] = 0.0
+        self._virial[:] = 0.0
+        plumed = self._plumed
+        plumed.cmd("setStepLong", step)
+        plumed.cmd("setPositions", np.ascontiguousarray(positions, dtype=np.float64))
+        plumed.cmd("setMasses", self._masses)
+        plumed.cmd("setBox", np.zeros((3, 3)) if box is None else np.ascontiguousarray(box, dtype=np.float64))
+        plumed.cmd("setForces", self._forces)
+        plumed.cmd("setVirial", self._virial)
+        self._call("prepareCalc", step)
+        self._call("performCalcNoUpdate", step)
+        plumed.cmd("getBias", self._bias)
+        self._pending = step
+        return float(self._bias[0]), self._forces
+
+    @property
+    def virial(self) -> Array:
+        """Virial of the last evaluation, kJ/mol, shape (3, 3)."""
+        return self._virial
+
+    def commit(self) -> None:
+        """Let PLUMED deposit and write for the step that was evaluated last, once."""
+        if self._pending is not None:
+            step, self._pending = self._pending, None
+            self._call("update", step)
+
+    def discard(self) -> None:
+        """Forget the step that was evaluated last: nothing is deposited or written for it."""
+        self._pending = None
+
+    def close(self) -> None:
+        """Commit what is left and let PLUMED close its files."""
+        if not self._closed:
+            self._closed = True
+            self.commit()
+            self._plumed.finalize()
+
+    def _call(self, command: str, step: int) -> None:
+        try:
+            self._plumed.cmd(command)
+        except self._plumed_module.PlumedError as error:
+            cause = _cause()
+            if cause is None:
+                raise UqcvError(f"step {step}: PLUMED stopped: {_plumed_words(error)}") from error
+            raise type(cause)(f"step {step}: {cause}") from error
+
+
+def _cause() -> UqcvError | None:
+    """Return the error of our own CV behind PLUMED's generic one."""
+    from uqcv.colvars.pycv import last_error
+
+    error = last_error.pop() if last_error else None
+    return error if isinstance(error, UqcvError) or error is None else UqcvError(str(error))
+
+
+def _plumed_words(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("(core/")]
+    return " ".join(lines) or type(error).__name__

@@ -1,0 +1,114 @@
+"""PLUMED inputs: templates with fields, and the Python modules that an input will make PLUMED import."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import uqcv
+from uqcv.errors import InputError, PlumedInputError
+
+TEMPLATE_FOLDERS = (Path(uqcv.__file__).parent / "plumed_inputs", Path.cwd())
+PYCV_ACTION = re.compile(r"\bPYCVINTERFACE\b(?P<words>[^\n]*(?:\.\.\.[\s\S]*?\.\.\.)?)")
+
+
+def find_template(name: str) -> Path:
+    """Return the path of a template: a file of the user's, or one of ours by its name without `.dat`.
+
+    Raises
+    ------
+    InputError
+        If there is none; names those that there are.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    own = TEMPLATE_FOLDERS[0] / f"{name}.dat"
+    if own.is_file():
+        return own
+    known = ", ".join(sorted(p.stem for p in TEMPLATE_FOLDERS[0].glob("*.dat")))
+    raise InputError(f"PLUMED template {name}: no such file, and not one of ours ({known})")
+
+
+def fill_template(name: str, values: Mapping[str, Any]) -> str:
+    """Return the text of a template with every `${field}` replaced.
+
+    Raises
+    ------
+    InputError
+        If a field has no value.
+    """
+    path = find_template(name)
+    template = Template(path.read_text(encoding="utf-8"))
+    try:
+        return template.substitute({k: _text(v) for k, v in values.items()})
+    except KeyError as error:
+        raise InputError(f"{path}: no value for the field ${{{error.args[0]}}}; known: {', '.join(values)}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; write $$ for a dollar sign") from error
+
+
+def _text(value: Any) -> str:
+    return format(value, ".10g") if isinstance(value, float) else str(value)
+
+
+def imported_modules(text: str) -> list[tuple[str, str, str]]:
+    """Return (module, init, calculate) of each PYCVINTERFACE in a PLUMED input."""
+    found = []
+    for match in PYCV_ACTION.finditer(_without_comments(text)):
+        words = dict(re.findall(r"(\w+)=(\S+)", match["words"]))
+        if "IMPORT" in words:
+            names = (words.get("INIT", "plumedInit"), words.get("CALCULATE", "plumedCalculate"))
+            found.append((words["IMPORT"], *names))
+    return found
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line.split("#", 1)[0] for line in text.splitlines())
+
+
+def uses_pycv(text: str) -> bool:
+    """Whether an input needs the PyCV plugin."""
+    return PYCV_ACTION.search(_without_comments(text)) is not None
+
+
+def loads_plugin(text: str) -> bool:
+    """Whether an input loads a plugin itself."""
+    return re.search(r"^\s*(LOAD\b.*PythonCV)", _without_comments(text), re.MULTILINE) is not None
+
+
+def import_modules(text: str, folder: Path | None = None) -> None:
+    """Import every module that a PLUMED input will import, so that what is wrong shows as a Python error.
+
+    PLUMED itself aborts the whole process when the import fails.
+
+    Parameters
+    ----------
+    text
+        The PLUMED input.
+    folder
+        Where exported CVs are; put on the module path.
+
+    Raises
+    ------
+    PlumedInputError
+        If a module cannot be imported or lacks what PLUMED will look for.
+    """
+    if folder is not None and str(Path(folder).resolve()) not in sys.path:
+        sys.path.insert(0, str(Path(folder).resolve()))
+        importlib.invalidate_caches()
+    for name, *attributes in imported_modules(text):
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            raise PlumedInputError(
+                f"IMPORT={name}: {error}; give the folder that `uqcv export` wrote, or check the module's name"
+            ) from error
+        missing = [a for a in attributes if not hasattr(module, a)]
+        if missing:
+            raise PlumedInputError(f"IMPORT={name}: the module has no {' and no '.join(missing)}")
