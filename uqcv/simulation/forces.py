@@ -17,6 +17,7 @@ from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.units import ANGSTROM_TO_NM, EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
+POTENTIAL_GROUP, BIAS_GROUP = 0, 1
 
 
 def bare_system(topology: app.Topology) -> openmm.System:
@@ -46,11 +47,16 @@ class NetworkForce:
 
     def __init__(self, cv: UncertaintyCV) -> None:
         self.cv = cv
+        self.error: Exception | None = None
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return energy (kJ/mol) and forces (kJ/mol/nm)."""
         positions, box = _positions_and_box(state, bool(self.cv.pbc.any()))
-        evaluation = self.cv.evaluate(positions * NM_TO_ANGSTROM, None if box is None else box * NM_TO_ANGSTROM)
+        try:
+            evaluation = self.cv.evaluate(positions * NM_TO_ANGSTROM, None if box is None else box * NM_TO_ANGSTROM)
+        except Exception as error:  # OpenMM keeps only the text of an exception
+            self.error = error
+            raise
         forces = evaluation.forces() * EV_PER_ANGSTROM_TO_KJMOL_PER_NM
         return (evaluation.energy - self.energy_zero) * EV_TO_KJMOL, forces
 
@@ -105,7 +111,7 @@ def add_potential(
     bundle: Bundle | Path | str,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
-    group: int = 0,
+    group: int = POTENTIAL_GROUP,
 ) -> NetworkForce:
     """Add the network of a bundle to `system`; return the function behind the force.
 
@@ -142,7 +148,7 @@ def add_plumed(
     time_step: float,
     module_folder: Path | str | None = None,
     log: Path | None = None,
-    group: int = 1,
+    group: int = BIAS_GROUP,
 ) -> PlumedForce:
     """Add the bias of a PLUMED input to `system`; return the function behind the force.
 

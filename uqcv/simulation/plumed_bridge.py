@@ -61,6 +61,7 @@ class PlumedBridge:
         self._forces = np.zeros((len(masses), 3))
         self._virial = np.zeros((3, 3))
         self._bias = np.zeros(1)
+        self._step = np.zeros(1, dtype=np.int64)  # PLUMED reads 64 bits here, a Python int would give it 32
         self._pending: int | None = None
         self._closed = False
         import_modules(text, module_folder)
@@ -107,7 +108,8 @@ class PlumedBridge:
         self._forces[:] = 0.0
         self._virial[:] = 0.0
         plumed = self._plumed
-        plumed.cmd("setStepLong", step)
+        self._step[0] = step
+        plumed.cmd("setStepLong", self._step)
         plumed.cmd("setPositions", np.ascontiguousarray(positions, dtype=np.float64))
         plumed.cmd("setMasses", self._masses)
         plumed.cmd("setBox", np.zeros((3, 3)) if box is None else np.ascontiguousarray(box, dtype=np.float64))

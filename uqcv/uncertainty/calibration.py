@@ -93,3 +93,7 @@ class ConformalCalibration(BaseModel):
     def slope(self, uncertainty: float) -> float:
         """Return d U* / d U, eV/Å."""
         return self.q if uncertainty > self.minimum else 0.0
+
+    def inverse(self, force_error: float) -> float:
+        """Return the largest U whose U* is at most `force_error` (eV/Å), at least `minimum`."""
+        return self.minimum + max(0.0, force_error / self.q - self.floor)

@@ -1,0 +1,124 @@
+"""Running work items in processes of their own, several at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from uqcv.errors import UqcvError
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def run_in_processes(
+    function: Callable[[Any, Callable[[int], None]], Any],
+    items: Sequence[Any],
+    n_processes: int,
+    report: Callable[[float, str], None] | None = None,
+) -> None:
+    """Call `function(item, progress)` for each item, each in a fresh process with one thread.
+
+    The function leaves its result in files. If one raises, the others are ended and its error is raised here.
+    Processes end by themselves if this one is killed.
+
+    Parameters
+    ----------
+    function
+        At the top level of a module; its second argument takes a count of what is done.
+    items
+        Arguments that can be pickled.
+    n_processes
+        How many run at a time.
+    report
+        Called with the sum of all counts.
+    """
+    pool = _Pool(function, n_processes)
+    try:
+        pool.run(list(items), report)
+    finally:
+        pool.kill()
+
+
+class _Pool:
+    def __init__(self, function: Callable, n_processes: int) -> None:
+        self._function = function
+        self._n = max(1, n_processes)
+        self._spawn = multiprocessing.get_context("spawn")
+        self._running: list[tuple[Any, Connection, Any]] = []
+        self._done = 0.0
+
+    def run(self, waiting: list[Any], report: Callable[[float, str], None] | None) -> None:
+        total = len(waiting)
+        while waiting or self._running:
+            while waiting and len(self._running) < self._n:
+                self._start(waiting.pop(0))
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            self._collect()
+            if report is not None:
+                counts = sum(counter.value for _, _, counter in self._running)
+                report(self._done + counts, f"{total - len(waiting) - len(self._running)} of {total} ended")
+
+    def _start(self, item: Any) -> None:
+        ours, theirs = self._spawn.Pipe(duplex=False)
+        counter = self._spawn.Value("q", 0, lock=False)
+        process = self._spawn.Process(target=_child, args=(self._function, item, theirs, counter, os.getpid()))
+        process.start()
+        theirs.close()
+        self._running.append((process, ours, counter))
+
+    def _collect(self) -> None:
+        for entry in [e for e in self._running if not e[0].is_alive()]:
+            process, connection, counter = entry
+            self._running.remove(entry)
+            self._done += counter.value
+            if process.exitcode != 0:
+                raise _error_of(process.exitcode, connection)
+
+    def kill(self) -> None:
+        for process, _, _ in self._running:
+            process.kill()
+        for process, _, _ in self._running:
+            process.join()
+
+
+def _error_of(exitcode: int | None, connection: Connection) -> UqcvError:
+    try:
+        if connection.poll():
+            return connection.recv()
+    except EOFError:
+        pass
+    return UqcvError(f"a process ended with exit code {exitcode} and without a word; is there enough memory?")
+
+
+def _child(function: Callable, item: Any, connection: Connection, counter: Any, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+    def progress(done: int) -> None:
+        counter.value = done
+
+    try:
+        function(item, progress)
+    except Exception as error:
+        known = isinstance(error, UqcvError)
+        connection.send(error if known else UqcvError(f"{error}\n{traceback.format_exc()}"))
+        raise SystemExit(1) from error
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, so that nobody writes into a folder that a new run may use."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)

@@ -1,0 +1,50 @@
+"""Running the walkers of a generation in parallel; those that are done stay done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from uqcv.files import read_json
+from uqcv.sampling.processes import available_cores, run_in_processes
+from uqcv.simulation.walker import END_FILE, WalkerEnd, WalkerPlan
+
+
+def run_walkers(
+    plans: Sequence[WalkerPlan], n_processes: int | None, report: Callable[[float, str], None] | None = None
+) -> list[WalkerEnd]:
+    """Run every walker that has not ended yet; return how all of them ended.
+
+    A walker that was interrupted starts again from its beginning, so that the result does not depend on
+    interruptions.
+
+    Parameters
+    ----------
+    plans
+        What to run.
+    n_processes
+        Walkers at a time; None: one per core.
+    report
+        Called with the steps done by all.
+    """
+    open_plans = [p for p in plans if not (p.folder / END_FILE).is_file()]
+    for plan in open_plans:
+        shutil.rmtree(plan.folder, ignore_errors=True)
+    run_in_processes(_run, open_plans, n_processes or available_cores(), report)
+    return [read_end(plan.folder) for plan in plans]
+
+
+def _run(plan: WalkerPlan, progress: Callable[[int], None]) -> None:
+    # Imported here, in the walker's own process: each engine starts with one thread of its own.
+    import torch
+
+    from uqcv.simulation.walker import run_walker
+
+    torch.set_num_threads(1)
+    run_walker(plan, progress)
+
+
+def read_end(folder: Path) -> WalkerEnd:
+    """Return how the walker in `folder` ended."""
+    return WalkerEnd(**read_json(folder / END_FILE))

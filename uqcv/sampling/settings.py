@@ -1,0 +1,57 @@
+"""Settings of sampling: which strategy, how many walkers, and what ends them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from uqcv.simulation.validity import ValiditySettings
+from uqcv.uncertainty.pooling import Pooling
+
+SamplerName = Literal["metadynamics", "opes", "opes_explore", "extended_lagrangian", "wall", "monitor", "unbiased"]
+
+
+class BiasSettings(BaseModel):
+    """The bias; what is null is derived from the calibrated distribution of the uncertainty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    component: Pooling = Field("mean", description="pooling that is biased")
+    sigma: float | None = Field(None, gt=0, description="width of a hill; null: sigma_ratio times the spread")
+    sigma_ratio: float = Field(2.0, gt=0, description="width of a hill over the standard deviation of held-out frames")
+    height: float = Field(1.5, gt=0, description="height of a hill, kJ/mol")
+    pace: float = Field(50.0, gt=0, description="time between hills, fs")
+    bias_factor: float = Field(10.0, gt=1, description="bias factor of well-tempered metadynamics")
+    barrier: float = Field(30.0, gt=0, description="barrier that OPES shall overcome, kJ/mol")
+    wall_error: float = Field(1.0, gt=0, description="expected force error at which a wall begins, eV/Å")
+    wall: float | None = Field(None, description="uncertainty at which the wall begins; null: from wall_error")
+    kappa: float = Field(200.0, ge=0, description="force constant of the wall, kJ/mol per squared uncertainty")
+    spring: float = Field(1000.0, gt=0, description="spring of the fictitious particle, kJ/mol per squared uncertainty")
+    relaxation: float = Field(50.0, gt=0, description="relaxation time of the fictitious particle, fs")
+    template: str | None = Field(None, description="PLUMED template of your own instead of the sampler's")
+
+
+class SamplingSettings(BaseModel):
+    """How a generation looks for structures that the potential does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sampler: SamplerName = Field("metadynamics", description="strategy")
+    walkers: int = Field(4, ge=1, description="number of walkers")
+    length: float = Field(2500.0, gt=0, description="length of a walker, fs")
+    temperatures: tuple[float, ...] = Field((300.0,), min_length=1, description="of the walkers, in turn, K")
+    time_step: float = Field(0.5, gt=0, description="fs")
+    friction: float = Field(0.001, gt=0, description="of the Langevin thermostat, 1/fs")
+    frame_interval: float = Field(10.0, gt=0, description="time between frames, fs")
+    start: Literal["random", "newest"] = Field(
+        "newest", description="training frames that walkers start from: any, or those labelled last"
+    )
+    bias: BiasSettings = Field(default_factory=BiasSettings, description="the bias along the uncertainty")
+    ceiling_error: float = Field(1.5, gt=0, description="expected force error at which a walker ends, eV/Å")
+    max_energy: float = Field(3.0, gt=0, description="energy above the minimum at which a walker ends, eV")
+    max_temperature_ratio: float = Field(3.0, gt=1, description="instantaneous over thermostat temperature at the end")
+    validity: ValiditySettings = Field(default_factory=ValiditySettings, description="limits of bonds and contacts")
+    processes: int | None = Field(None, ge=1, description="walkers at a time; null: one per core")
+    dtype: Literal["float32", "float64"] = Field("float32", description="precision of the dynamics' network")
+    device: str = Field("cpu", description="torch device of the dynamics")

@@ -1,0 +1,179 @@
+"""From a strategy and a bundle to the plans of walkers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.export import module_name
+from uqcv.errors import InputError
+from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
+from uqcv.simulation.plumed_input import fill_template
+from uqcv.simulation.walker import WalkerPlan
+from uqcv.structures import Structure
+from uqcv.units import FS_TO_PS
+
+# PLUMED template of each sampler; without one a walker runs plain dynamics, and PLUMED is not needed.
+TEMPLATES: dict[SamplerName, str | None] = {
+    "metadynamics": "metad",
+    "opes": "opes",
+    "opes_explore": "opes_explore",
+    "extended_lagrangian": "extended_lagrangian",
+    "wall": "wall",
+    "monitor": "monitor",
+    "unbiased": None,
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a generation samples.
+
+    Attributes
+    ----------
+    folder
+        Gets one folder per walker.
+    bundle, topology
+        Folder of the model, PDB file.
+    reference
+        The relaxed molecule that walkers must stay.
+    minimum_energy
+        Its energy, eV.
+    """
+
+    folder: Path
+    bundle: Path
+    topology: Path
+    reference: Structure
+    minimum_energy: float
+
+
+def uncertainty_at(bundle: Bundle, force_error: float) -> float:
+    """Return the mean uncertainty whose calibrated force error is `force_error` (eV/Å)."""
+    return bundle.settings.frame_calibration.inverse(force_error)
+
+
+def plumed_fields(
+    bundle: Bundle, n_atoms: int, bias: BiasSettings, temperature: float, time_step: float, stride: int
+) -> dict[str, float | int | str]:
+    """Return the values of all template fields, in PLUMED's units (kJ/mol, nm, ps).
+
+    Parameters
+    ----------
+    bundle
+        Its distribution of the biased component gives what `bias` leaves open.
+    n_atoms
+        Number of atoms.
+    bias
+        Settings.
+    temperature
+        K.
+    time_step
+        fs.
+    stride
+        Steps between lines of COLVAR.
+    """
+    spread = bundle.settings.distributions[bias.component].deviation
+    return {
+        "atoms": f"1-{n_atoms}",
+        "module": module_name(bundle),
+        "component": bias.component,
+        "cv": f"u.py-{bias.component}",
+        "sigma": bias.sigma if bias.sigma is not None else bias.sigma_ratio * spread,
+        "height": bias.height,
+        "pace": max(1, round(bias.pace / time_step)),
+        "bias_factor": bias.bias_factor,
+        "barrier": bias.barrier,
+        "temperature": temperature,
+        "wall": bias.wall if bias.wall is not None else uncertainty_at(bundle, bias.wall_error),
+        "kappa": bias.kappa,
+        "spring": bias.spring,
+        "relaxation": bias.relaxation * FS_TO_PS,
+        "stride": stride,
+    }
+
+
+def plumed_text(bundle: Bundle, n_atoms: int, settings: SamplingSettings, temperature: float) -> str | None:
+    """Return the PLUMED input of a walker, or None for plain dynamics."""
+    template = settings.bias.template or TEMPLATES[settings.sampler]
+    if template is None:
+        return None
+    stride = max(1, round(settings.frame_interval / settings.time_step))
+    fields = plumed_fields(bundle, n_atoms, settings.bias, temperature, settings.time_step, stride)
+    return fill_template(template, fields)
+
+
+def choose_starts(
+    training: Sequence[Structure], n_newest: int, settings: SamplingSettings, rng: np.random.Generator
+) -> list[Structure]:
+    """Return one training frame per walker, different ones as long as there are enough.
+
+    Parameters
+    ----------
+    training
+        Training frames, oldest first.
+    n_newest
+        How many at the end were labelled last; none in the first generation.
+    settings
+        Number of walkers, and whether they start from the newest.
+    rng
+        Chooses.
+    """
+    if not training:
+        raise InputError("no training frames to start walkers from")
+    newest = list(range(len(training) - n_newest, len(training)))
+    pool = newest if settings.start == "newest" and newest else list(range(len(training)))
+    picks = rng.choice(pool, size=settings.walkers, replace=len(pool) < settings.walkers)
+    return [training[int(k)] for k in picks]
+
+
+def plan_walkers(
+    bundle: Bundle, site: Site, starts: Sequence[Structure], settings: SamplingSettings, seed: int
+) -> list[WalkerPlan]:
+    """Return the plan of each walker.
+
+    Parameters
+    ----------
+    bundle
+        Loaded from `site.bundle`.
+    site
+        Folders and the molecule.
+    starts
+        One frame per walker.
+    settings
+        Strategy and limits.
+    seed
+        Walker k uses seed + k.
+    """
+    stride = max(1, round(settings.frame_interval / settings.time_step))
+    plans = []
+    for k, start in enumerate(starts):
+        temperature = settings.temperatures[k % len(settings.temperatures)]
+        plans.append(
+            WalkerPlan(
+                folder=site.folder / f"walker-{k:02d}",
+                bundle=site.bundle,
+                topology=site.topology,
+                start=start,
+                reference=site.reference,
+                plumed=plumed_text(bundle, len(start), settings, temperature),
+                component=settings.bias.component,
+                temperature=temperature,
+                friction=settings.friction,
+                time_step=settings.time_step,
+                n_steps=round(settings.length / settings.time_step),
+                stride=stride,
+                ceiling=uncertainty_at(bundle, settings.ceiling_error),
+                energy_ceiling=site.minimum_energy + settings.max_energy,
+                temperature_ceiling=settings.max_temperature_ratio * temperature,
+                seed=seed + k,
+                validity=settings.validity,
+                dtype=settings.dtype,
+                device=settings.device,
+            )
+        )
+    return plans

@@ -1,0 +1,268 @@
+"""One walker: molecular dynamics with a potential, perhaps a bias, until it ends or breaks."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+import torch
+from numpy.typing import NDArray
+from openmm import app, unit
+
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.export import export
+from uqcv.errors import InputError, UqcvError
+from uqcv.files import write_json, write_text
+from uqcv.simulation.forces import BIAS_GROUP, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
+from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
+from uqcv.structures import Structure
+from uqcv.uncertainty.pooling import Pooling
+from uqcv.units import ANGSTROM_TO_NM, BOLTZMANN, FS_TO_PS, KJMOL_TO_EV, NM_TO_ANGSTROM, PS_TO_FS
+
+Array = NDArray[np.float64]
+COLUMNS = ("step", "time_fs", "uncertainty", "energy_eV", "temperature_K", "bias_eV")
+END_FILE, TRAJECTORY_FILE, FRAMES_FILE = "end.json", "trajectory.dcd", "frames.csv"
+AMU_NM2_PS2_TO_EV = KJMOL_TO_EV  # 1 amu nm^2/ps^2 is 1 kJ/mol
+
+
+@dataclass(frozen=True)
+class WalkerPlan:
+    """All that decides a walker's run.
+
+    Attributes
+    ----------
+    folder
+        Where it writes; recreated at the start.
+    bundle, topology
+        Folder of the model, and PDB file with the atoms and bonds.
+    start
+        Where it starts.
+    reference
+        The whole molecule that it must stay.
+    plumed
+        PLUMED input, or None for plain dynamics.
+    component
+        Pooling that is watched, and offered to PLUMED.
+    temperature, friction, time_step
+        K, 1/fs, fs.
+    n_steps, stride
+        Length, and steps between frames.
+    ceiling
+        Uncertainty at which it ends; no unit.
+    energy_ceiling
+        Energy (eV) at which it ends.
+    temperature_ceiling
+        Instantaneous temperature (K) at which it ends.
+    seed
+        Of velocities and thermostat.
+    validity
+        Limits of bonds and contacts.
+    dtype, device
+        Of torch.
+    """
+
+    folder: Path
+    bundle: Path
+    topology: Path
+    start: Structure
+    reference: Structure
+    plumed: str | None
+    component: Pooling
+    temperature: float
+    friction: float
+    time_step: float
+    n_steps: int
+    stride: int
+    ceiling: float
+    energy_ceiling: float
+    temperature_ceiling: float
+    seed: int
+    validity: ValiditySettings = field(default_factory=ValiditySettings)
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of the plan, for a reader."""
+        names = (
+            "component temperature friction time_step n_steps stride ceiling energy_ceiling temperature_ceiling seed "
+            "dtype device"
+        )
+        return {name: getattr(self, name) for name in names.split()}
+
+
+@dataclass(frozen=True)
+class WalkerEnd:
+    """How a walker ended.
+
+    Attributes
+    ----------
+    reason
+        For a person.
+    completed
+        Whether it ran its whole length.
+    steps
+        Steps taken.
+    seconds
+        Wall time of the dynamics.
+    """
+
+    reason: str
+    completed: bool
+    steps: int
+    seconds: float
+
+
+def run_walker(plan: WalkerPlan, report: Callable[[int], None] | None = None) -> WalkerEnd:
+    """Run a walker in the current process, whose working directory becomes the walker's folder.
+
+    PLUMED writes into the working directory, and OpenMM's Reference platform shares its random state within a
+    process: give every walker a process of its own.
+
+    Parameters
+    ----------
+    plan
+        What to run.
+    report
+        Called with the steps done, after each frame.
+    """
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(plan.folder)
+    write_json(Path("plan.json"), plan.summary())
+    walker = _Walker(plan)
+    try:
+        end = walker.run(report)
+    finally:
+        walker.close()
+    write_json(Path(END_FILE), end.__dict__)
+    return end
+
+
+class _Walker:
+    def __init__(self, plan: WalkerPlan) -> None:
+        self.plan = plan
+        topology = app.PDBFile(str(plan.topology)).topology
+        bonds = [(b[0].index, b[1].index) for b in topology.bonds()]
+        self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
+        system = bare_system(topology)
+        bundle = Bundle.load(plan.bundle)
+        self._network: NetworkForce = add_potential(system, topology, bundle, getattr(torch, plan.dtype), plan.device)
+        self._bias = self._add_bias(system, topology, bundle)
+        self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
+        self._context = self._new_context(system)
+        self._files = ExitStack()
+        self._table = csv.writer(self._files.enter_context(open(FRAMES_FILE, "w", newline="")))
+        self._table.writerow(COLUMNS)
+        binary = self._files.enter_context(open(TRAJECTORY_FILE, "wb"))
+        interval = plan.time_step * FS_TO_PS * unit.picosecond
+        self._trajectory = app.DCDFile(binary, topology, interval, interval=plan.stride)
+
+    def _add_bias(self, system: openmm.System, topology: app.Topology, bundle: Bundle) -> PlumedForce | None:
+        plan = self.plan
+        if plan.plumed is None:
+            return None
+        write_text(Path("plumed.dat"), plan.plumed)
+        export(
+            bundle,
+            Path("cv"),
+            plan.start.numbers.tolist(),
+            plan.start.pbc.tolist(),
+            [plan.component],
+            plan.dtype,
+            plan.device,
+        )
+        return add_plumed(
+            system, topology, plan.plumed, plan.temperature, plan.time_step, Path("cv"), Path("plumed.log")
+        )
+
+    def _new_context(self, system: openmm.System) -> openmm.Context:
+        plan = self.plan
+        integrator = openmm.LangevinMiddleIntegrator(
+            plan.temperature, plan.friction * PS_TO_FS, plan.time_step * FS_TO_PS
+        )
+        seed = plan.seed % (2**31 - 2) + 1  # to OpenMM zero means: another seed each time
+        integrator.setRandomNumberSeed(seed)
+        context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+        if plan.start.is_periodic:
+            context.setPeriodicBoxVectors(*(plan.start.cell * ANGSTROM_TO_NM))
+        context.setPositions(plan.start.positions * ANGSTROM_TO_NM)
+        context.setVelocitiesToTemperature(plan.temperature, seed)
+        return context
+
+    def run(self, report: Callable[[int], None] | None) -> WalkerEnd:
+        start, plan = time.perf_counter(), self.plan
+        problem, steps = self._look(0), 0
+        while problem is None and steps < plan.n_steps:
+            problem = self._advance()
+            steps += plan.stride
+            problem = problem or self._look(steps)
+            if report is not None:
+                report(steps)
+        if problem is not None and self._bias is not None:
+            self._bias.bridge.discard()  # a frame that is not valid never deposits a hill
+        return WalkerEnd(problem or "finished", problem is None, steps, time.perf_counter() - start)
+
+    def _advance(self) -> str | None:
+        """Take the steps to the next frame; say what broke, if what broke is the simulation."""
+        try:
+            self._context.getIntegrator().step(self.plan.stride)
+        except openmm.OpenMMException as error:
+            cause = self._network.error or (self._bias.error if self._bias else None)
+            if isinstance(cause, InputError) or (cause is None and "NaN" in str(error)):
+                return f"blown up: {cause or error}"
+            raise cause or UqcvError(str(error)) from error
+        return None
+
+    def _look(self, steps: int) -> str | None:
+        """Record the frame, unless something is wrong with it: then say what."""
+        plan = self.plan
+        state = self._context.getState(positions=True, velocities=True)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer) * NM_TO_ANGSTROM
+        if not np.isfinite(positions).all():
+            return "blown up: positions are not finite"
+        box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer) * NM_TO_ANGSTROM
+        cell = box if plan.start.is_periodic else None
+        evaluation = self._network.cv.evaluate(positions, cell)
+        uncertainty, energy = evaluation.value(plan.component), evaluation.energy
+        temperature = self._temperature(state)
+        problem = self._guard.problem(positions, cell) or self._runaway(uncertainty, energy, temperature)
+        if problem is None:
+            self._trajectory.writeModel(state.getPositions(), periodicBoxVectors=None if cell is None else box / 10)
+            row = (uncertainty, energy, temperature, self._bias_energy())
+            self._table.writerow([steps, steps * plan.time_step, *(f"{x:.9g}" for x in row)])
+        return problem
+
+    def _bias_energy(self) -> float:
+        """Return the bias (eV) at the positions of the frame."""
+        if self._bias is None:
+            return 0.0
+        state = self._context.getState(energy=True, groups={BIAS_GROUP})
+        return state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) * KJMOL_TO_EV
+
+    def _runaway(self, uncertainty: float, energy: float, temperature: float) -> str | None:
+        plan = self.plan
+        for name, value, limit, unit_name in (
+            ("uncertainty", uncertainty, plan.ceiling, ""),
+            ("energy", energy, plan.energy_ceiling, " eV"),
+            ("temperature", temperature, plan.temperature_ceiling, " K"),
+        ):
+            if not value <= limit:
+                return f"{name} {value:.4g}{unit_name} passed its ceiling of {limit:.4g}{unit_name}"
+        return None
+
+    def _temperature(self, state: openmm.State) -> float:
+        velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
+        kinetic = 0.5 * float((self._masses[:, None] * velocities**2).sum()) * AMU_NM2_PS2_TO_EV
+        return 2 * kinetic / (3 * len(self._masses) * BOLTZMANN)
+
+    def close(self) -> None:
+        if self._bias is not None:
+            self._bias.close()
+        self._files.close()
