@@ -36,7 +36,10 @@ class HarvestSettings(BaseModel):
     )
     ceiling: float | None = Field(
         default=None,
-        description="Frames above this are given up as broken; null: none is (unit of the uncertainty)",
+        description="Frames above this are given up as broken; null: those above max_error (unit of the uncertainty)",
+    )
+    max_error: float = Field(
+        default=0.6, gt=0, description="Expected force error above which frames are given up as broken, eV/Å"
     )
     duplicate_tolerance: float = Field(
         default=0.1,

@@ -27,6 +27,7 @@ _cv = PyCV(
     components={components},
     dtype="{dtype}",
     device="{device}",
+    compiled={compiled},
 )
 plumedInit = _cv.init
 plumedCalculate = _cv.calculate
@@ -52,6 +53,7 @@ def export(
     components: Sequence[Pooling] = ("mean",),
     dtype: str = "float64",
     device: str = "cpu",
+    compiled: bool = False,
     plugin: str = "PythonCVInterface.so",
 ) -> Path:
     """Write the Python module, the bundle and an example input; return the path of the module.
@@ -68,8 +70,8 @@ def export(
         Periodicity; that of the bundle's first training structure unless given.
     components
         Poolings to offer; each one costs a backward pass in each step.
-    dtype, device
-        Of torch.
+    dtype, device, compiled
+        As for `UncertaintyCV`.
     plugin
         Path of the PyCV plugin for the example.
 
@@ -89,7 +91,13 @@ def export(
     pbc = tuple(bool(p) for p in (pbc if pbc is not None else bundle.settings.reference_pbc))
     bundle.save(folder / "bundle")
     text = MODULE.format(
-        hash=bundle.hash, numbers=numbers, pbc=pbc, components=tuple(components), dtype=dtype, device=device
+        hash=bundle.hash,
+        numbers=numbers,
+        pbc=pbc,
+        components=tuple(components),
+        dtype=dtype,
+        device=device,
+        compiled=compiled,
     )
     write_text(folder / f"{name}.py", text)
     arguments = ",".join(f"u.py-{c}" for c in components)

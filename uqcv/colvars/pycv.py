@@ -42,8 +42,8 @@ class PyCV:
     components
         Poolings that become components `py-<pooling>`; `py-error`, the calibrated force error in eV/Å that belongs
         to the mean, is always there beside them.
-    dtype, device
-        Of torch.
+    dtype, device, compiled
+        As for `UncertaintyCV`.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class PyCV:
         components: Sequence[Pooling],
         dtype: str = "float64",
         device: str = "cpu",
+        compiled: bool = False,
     ) -> None:
         bundle = Bundle.load(folder)
         if bundle.hash != expected_hash:
@@ -62,7 +63,7 @@ class PyCV:
                 f"{folder}: bundle {bundle.short_hash} was found, {expected_hash[:12]} was exported; export it again"
             )
         self.components = tuple(components)
-        self.cv: UncertaintyCV = shared_cv(bundle, numbers, pbc, getattr(torch, dtype), device)
+        self.cv: UncertaintyCV = shared_cv(bundle, numbers, pbc, getattr(torch, dtype), device, compiled)
 
     @property
     def init(self) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.compilation import compiled_or_eager
 from uqcv.errors import InputError
 from uqcv.potentials.neighbors import Graph, Pairs, build_graph, complete_pairs, find_pairs, has_complete_pairs
 from uqcv.potentials.potential import pair_gradient, position_gradient, strain_gradient
@@ -96,6 +97,9 @@ class UncertaintyCV:
         torch precision of the evaluation.
     device
         torch device.
+    compiled
+        Whether to compile the network: pays off after some thousand evaluations of a system whose pairs do not
+        change, that is, a small molecule.
 
     Raises
     ------
@@ -110,17 +114,17 @@ class UncertaintyCV:
         pbc: Sequence[bool] = (False, False, False),
         dtype: torch.dtype = torch.float64,
         device: str = "cpu",
+        compiled: bool = False,
     ) -> None:
         self.bundle = bundle
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.pbc = np.asarray(pbc, dtype=bool)
+        compiled = compiled and has_complete_pairs(len(self.numbers), self.pbc)
         self.dtype, self.device = dtype, device
         self._settings = bundle.settings
-        self._potential = copy.deepcopy(bundle.potential).to_dtype(dtype).to(device).requires_grad_(False)
-        self._uncertainty = copy.deepcopy(bundle.uncertainty).to(device, dtype)
         tensor = torch.as_tensor(self.numbers, device=device)
-        self._potential.species(tensor)
-        self._uncertainty.require_elements(self.numbers.tolist())
+        network = _Network(bundle, tensor, dtype, device)
+        self._network = compiled_or_eager(network) if compiled else network
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._fixed_pairs: Pairs | None = None
         if has_complete_pairs(len(self.numbers), self.pbc):
@@ -160,18 +164,12 @@ class UncertaintyCV:
         pairs = self._fixed_pairs or find_pairs(structure.positions, cell, self.pbc, cutoff)
         graph = build_graph(structure, cutoff, self.dtype, pairs).to(self.device)
         vectors = graph.vectors().requires_grad_(True)
-        prediction = self._potential(graph, vectors)
-        atomic = self._atomic(prediction.features, graph)
+        energy, atomic = self._network(vectors, graph.i, graph.j)
 
         def pooled(kind: Pooling, values: Tensor, at: Tensor) -> Tensor:
             return pool(values[self._counted], kind, self._settings.pooling, lambda: self._weights(graph, at))
 
-        return Evaluation(graph, vectors, prediction.energies[0], atomic, pooled)
-
-    def _atomic(self, features: Tensor, graph: Graph) -> Tensor:
-        scores = self._uncertainty.score(features, graph.numbers)
-        z = standardise(scores, self._settings.standard_mean, self._settings.standard_deviation)
-        return compress(z) if self._settings.pooling.transform == "log" else z
+        return Evaluation(graph, vectors, energy, atomic, pooled)
 
     def _weights(self, graph: Graph, vectors: Tensor) -> Tensor:
         """Smooth neighbourhood weights between the atoms that count, for the local mean."""
@@ -183,14 +181,46 @@ class UncertaintyCV:
         return dense[self._counted][:, self._counted]
 
 
+class _Network(nn.Module):
+    """Energy (eV, float64) and transformed per-atom uncertainty of a fixed set of atoms.
+
+    All that differs between bundles is a buffer, never a constant: compiled code can be used again for another
+    bundle of the same architecture.
+    """
+
+    def __init__(self, bundle: Bundle, numbers: Tensor, dtype: torch.dtype, device: str) -> None:
+        super().__init__()
+        settings = bundle.settings
+        self.potential = copy.deepcopy(bundle.potential).to_dtype(dtype).to(device).requires_grad_(False)
+        self.uncertainty = copy.deepcopy(bundle.uncertainty).to(device, dtype)
+        self.transform = settings.pooling.transform
+        self.species: Tensor
+        self.standard: Tensor
+        self.register_buffer("species", self.potential.species(numbers))
+        standard = (settings.standard_mean, settings.standard_deviation)
+        self.register_buffer("standard", torch.tensor(standard, dtype=dtype, device=device))
+        self.members = self.uncertainty.members(numbers)
+
+    def forward(self, vectors: Tensor, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
+        energies, features = self.potential.atomic(self.species, vectors, i, j)
+        scores = self.uncertainty.score_members(features, self.members)
+        z = standardise(scores, self.standard[0], self.standard[1])
+        return energies.sum(), compress(z) if self.transform == "log" else z
+
+
 _shared: dict[tuple, UncertaintyCV] = {}
 
 
 def shared_cv(
-    bundle: Bundle, numbers: Sequence[int], pbc: Sequence[bool], dtype: torch.dtype, device: str
+    bundle: Bundle,
+    numbers: Sequence[int],
+    pbc: Sequence[bool],
+    dtype: torch.dtype,
+    device: str,
+    compiled: bool = False,
 ) -> UncertaintyCV:
     """Return this process's CV for a bundle and a system, so that a force and a bias share one forward pass."""
-    key = (bundle.hash, tuple(int(z) for z in numbers), tuple(bool(p) for p in pbc), dtype, device)
+    key = (bundle.hash, tuple(int(z) for z in numbers), tuple(bool(p) for p in pbc), dtype, device, compiled)
     if key not in _shared:
-        _shared[key] = UncertaintyCV(bundle, numbers, pbc, dtype, device)
+        _shared[key] = UncertaintyCV(bundle, numbers, pbc, dtype, device, compiled)
     return _shared[key]

@@ -88,7 +88,7 @@ class Dataset:
         """Return a hash of all positions and labels."""
         digest = hashlib.sha256()
         for s in self.structures:
-            for array in (s.numbers, s.positions, s.cell, np.array(s.energy), s.forces):
+            for array in (s.numbers, s.positions, s.cell, s.pbc, np.array(s.energy), s.forces):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 

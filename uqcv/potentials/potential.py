@@ -85,6 +85,22 @@ class Potential(nn.Module):
             )
         return species
 
+    def atomic(self, species: Tensor, vectors: Tensor, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the energy (eV, float64, shape (n,)) and the features (n, f) of every atom.
+
+        Parameters
+        ----------
+        species
+            Index of each element among the known ones, shape (n,).
+        vectors
+            From atom i to atom j in Å, shape (p, 3).
+        i, j
+            Receiving and sending atom, shape (p,).
+        """
+        features = self.representation(species, vectors, i, j)
+        interaction = self.scale * self.readout(features)[:, 0]
+        return interaction.to(torch.float64) + self.offsets[species], features
+
     def forward(self, graph: Graph, vectors: Tensor | None = None) -> Prediction:
         """Return energies (eV) and features.
 
@@ -95,11 +111,8 @@ class Potential(nn.Module):
         vectors
             Pair vectors in Å to use instead of `graph.vectors()`, so that derivatives can be taken at them.
         """
-        species = self.species(graph.numbers)
         vectors = graph.vectors() if vectors is None else vectors
-        features = self.representation(species, vectors, graph.i, graph.j)
-        interaction = self.scale * self.readout(features)[:, 0]
-        atomic = interaction.to(torch.float64) + self.offsets[species]
+        atomic, features = self.atomic(self.species(graph.numbers), vectors, graph.i, graph.j)
         zeros = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
         return Prediction(zeros.index_add(0, graph.structure_of_atom, atomic), features)
 

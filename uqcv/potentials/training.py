@@ -31,8 +31,8 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(200, ge=1, description="passes over the data of a first training")
-    warm_epochs: int = Field(100, ge=1, description="passes over the data when going on from an earlier potential")
+    epochs: int = Field(120, ge=1, description="passes over the data of a first training")
+    warm_epochs: int = Field(60, ge=1, description="passes over the data when going on from an earlier potential")
     batch_size: int = Field(5, ge=1, description="structures per step")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate")
     warm_learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of a warm start")
@@ -170,7 +170,7 @@ def train(
         Called with the epoch and a line about the losses.
     """
     state = _start(potential, settings, len(training), warm)
-    identity = _identity(training, validation, settings, seed, warm)
+    identity = _identity(potential, training, validation, settings, seed, warm)
     _resume(state, checkpoint, identity)
     epochs = settings.warm_epochs if warm else settings.epochs
     while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
@@ -226,8 +226,14 @@ def _describe(row: tuple[float, ...]) -> str:
     return f"loss {train_loss:.4g}, validation {validation_loss:.4g}, forces {1000 * force_mae:.1f} meV/Å"
 
 
-def _identity(training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int, warm: bool) -> str:
+def _identity(
+    potential: Potential, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int, warm: bool
+) -> str:
+    weights = hashlib.sha256()
+    for name, tensor in potential.state_dict().items():
+        weights.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     parts = (
+        weights.hexdigest(),
         training.fingerprint(),
         validation.fingerprint(),
         settings.model_dump_json(),
@@ -243,8 +249,9 @@ def _resume(state: _State, checkpoint: Path | None, identity: str) -> None:
     try:
         saved = torch.load(checkpoint, weights_only=True)
     except Exception as error:
-        raise InputError(f"{checkpoint}: not a readable training checkpoint ({error}); delete it to start") from error
-    if saved.pop("identity") == identity:
+        reason = type(error).__name__
+        raise InputError(f"{checkpoint}: not a readable training checkpoint ({reason}); delete it to start") from error
+    if saved.pop("identity", None) == identity:
         state.restore(saved)
 
 

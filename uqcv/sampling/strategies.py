@@ -15,7 +15,11 @@ from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
 from uqcv.simulation.plumed_input import fill_template
 from uqcv.simulation.walker import WalkerPlan
 from uqcv.structures import Structure
+from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import FS_TO_PS
+
+# Standard deviations of held-out frames that walls and ceilings keep from them, whatever the calibration says.
+WALL_ROOM, CEILING_ROOM = 4.0, 12.0
 
 # PLUMED template of each sampler; without one a walker runs plain dynamics, and PLUMED is not needed.
 TEMPLATES: dict[SamplerName, str | None] = {
@@ -52,9 +56,15 @@ class Site:
     minimum_energy: float
 
 
-def uncertainty_at(bundle: Bundle, force_error: float) -> float:
-    """Return the mean uncertainty whose calibrated force error is `force_error` (eV/Å)."""
-    return bundle.settings.frame_calibration.inverse(force_error)
+def uncertainty_at(bundle: Bundle, force_error: float, component: Pooling, room: float) -> float:
+    """Return the uncertainty at which a limit stands.
+
+    It is where the calibrated force error is `force_error` (eV/Å), but at least `room` standard deviations above
+    most held-out frames: a poor potential expects large errors of everything, and must move all the same.
+    """
+    held_out = bundle.settings.distributions[component]
+    nearest = held_out.quantile(0.95) + room * held_out.deviation
+    return max(nearest, bundle.settings.frame_calibration.inverse(force_error))
 
 
 def plumed_fields(
@@ -89,7 +99,9 @@ def plumed_fields(
         "bias_factor": bias.bias_factor,
         "barrier": bias.barrier,
         "temperature": temperature,
-        "wall": bias.wall if bias.wall is not None else uncertainty_at(bundle, bias.wall_error),
+        "wall": bias.wall
+        if bias.wall is not None
+        else uncertainty_at(bundle, bias.wall_error, bias.component, WALL_ROOM),
         "kappa": bias.kappa,
         "spring": bias.spring,
         "relaxation": bias.relaxation * FS_TO_PS,
@@ -167,13 +179,14 @@ def plan_walkers(
                 time_step=settings.time_step,
                 n_steps=round(settings.length / settings.time_step),
                 stride=stride,
-                ceiling=uncertainty_at(bundle, settings.ceiling_error),
+                ceiling=uncertainty_at(bundle, settings.ceiling_error, settings.bias.component, CEILING_ROOM),
                 energy_ceiling=site.minimum_energy + settings.max_energy,
                 temperature_ceiling=settings.max_temperature_ratio * temperature,
                 seed=seed + k,
                 validity=settings.validity,
                 dtype=settings.dtype,
                 device=settings.device,
+                compiled=settings.compiled,
             )
         )
     return plans

@@ -111,6 +111,7 @@ def add_potential(
     bundle: Bundle | Path | str,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    compiled: bool = False,
     group: int = POTENTIAL_GROUP,
 ) -> NetworkForce:
     """Add the network of a bundle to `system`; return the function behind the force.
@@ -123,8 +124,8 @@ def add_potential(
         Names the elements; the system is periodic if it has a box.
     bundle
         The potential, or its folder.
-    dtype, device
-        Of torch.
+    dtype, device, compiled
+        As for `UncertaintyCV`; an exported CV with the same three shares the network's evaluation.
     group
         Force group.
 
@@ -135,7 +136,7 @@ def add_potential(
     """
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(Path(bundle))
     pbc = [topology.getPeriodicBoxVectors() is not None] * 3
-    function = NetworkForce(shared_cv(bundle, topology_numbers(topology), pbc, dtype, device))
+    function = NetworkForce(shared_cv(bundle, topology_numbers(topology), pbc, dtype, device, compiled))
     _add(system, function, pbc[0], group)
     return function
 

@@ -65,8 +65,8 @@ class WalkerPlan:
         Of velocities and thermostat.
     validity
         Limits of bonds and contacts.
-    dtype, device
-        Of torch.
+    dtype, device, compiled
+        Of the network.
     """
 
     folder: Path
@@ -88,12 +88,13 @@ class WalkerPlan:
     validity: ValiditySettings = field(default_factory=ValiditySettings)
     dtype: str = "float32"
     device: str = "cpu"
+    compiled: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of the plan, for a reader."""
         names = (
             "component temperature friction time_step n_steps stride ceiling energy_ceiling temperature_ceiling seed "
-            "dtype device"
+            "dtype device compiled"
         )
         return {name: getattr(self, name) for name in names.split()}
 
@@ -153,7 +154,8 @@ class _Walker:
         self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
         system = bare_system(topology)
         bundle = Bundle.load(plan.bundle)
-        self._network: NetworkForce = add_potential(system, topology, bundle, getattr(torch, plan.dtype), plan.device)
+        dtype = getattr(torch, plan.dtype)
+        self._network: NetworkForce = add_potential(system, topology, bundle, dtype, plan.device, plan.compiled)
         self._bias = self._add_bias(system, topology, bundle)
         self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
         self._context = self._new_context(system)
@@ -177,6 +179,7 @@ class _Walker:
             [plan.component],
             plan.dtype,
             plan.device,
+            plan.compiled,
         )
         return add_plumed(
             system, topology, plan.plumed, plan.temperature, plan.time_step, Path("cv"), Path("plumed.log")

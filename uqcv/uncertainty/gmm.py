@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,9 @@ class GMMSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_components: int | Literal["bic"] = Field(10, description="Gaussians per mixture, or 'bic' to choose by BIC")
+    n_components: Annotated[int, Field(ge=1)] | Literal["bic"] = Field(
+        10, description="Gaussians per mixture, or 'bic' to choose by BIC"
+    )
     per_element: bool = Field(False, description="one mixture per element instead of one over all atoms")
     regularisation: float = Field(
         1e-3, gt=0, description="added to the diagonal of each covariance, as a share of the mean feature variance"
@@ -128,14 +130,27 @@ class GMMUncertainty(nn.Module):
         UnknownElementError
             If an element was not in the fit.
         """
+        return self.score_members(features, self.members(numbers))
+
+    def members(self, numbers: Tensor) -> dict[str, Tensor]:
+        """Return for each mixture the indices of its atoms; the same for all positions of a system.
+
+        Raises
+        ------
+        UnknownElementError
+            If an element was not in the fit.
+        """
         self.require_elements(numbers.tolist())
         if not self.settings.per_element:
-            return self.mixtures["all"](features)
-        scores = features.new_zeros(len(numbers))
-        for key, mixture in self.mixtures.items():
-            members = torch.nonzero(numbers == int(key))[:, 0]
-            if len(members):
-                scores = scores.index_copy(0, members, mixture(features.index_select(0, members)))
+            return {"all": torch.arange(len(numbers), device=numbers.device)}
+        found = {key: torch.nonzero(numbers == int(key))[:, 0] for key in self.mixtures}
+        return {key: indices for key, indices in found.items() if len(indices)}
+
+    def score_members(self, features: Tensor, members: dict[str, Tensor]) -> Tensor:
+        """Return U_i for each atom, shape (n,), for the groups that `members` gave."""
+        scores = features.new_zeros(len(features))
+        for key, indices in members.items():
+            scores = scores.index_copy(0, indices, self.mixtures[key](features.index_select(0, indices)))
         return scores
 
     def require_elements(self, numbers: Sequence[int]) -> None:

@@ -1,0 +1,130 @@
+"""From biased trajectories to the frames that are worth a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uqcv.active_learning.selection import (
+    Funnel,
+    HarvestSettings,
+    select,
+    structure_descriptor,
+    threshold_from_calibration,
+)
+from uqcv.analysis.trajectories import read_trajectory
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.fitting import evaluate_frames, latent_features
+from uqcv.progress import Update
+from uqcv.sampling.strategies import WALL_ROOM, uncertainty_at
+from uqcv.simulation.validity import MoleculeGuard
+from uqcv.structures import Structure
+from uqcv.uncertainty.pooling import Pooling
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """Frames that were selected, and how.
+
+    Attributes
+    ----------
+    structures
+        Selected frames, the most different first; their info says walker, frame and uncertainty.
+    funnel
+        Frames left after each step.
+    threshold
+        Uncertainty above which a frame was unsure.
+    problems
+        First words of what made frames unphysical, with counts.
+    """
+
+    structures: list[Structure]
+    funnel: Funnel
+    threshold: float
+    problems: dict[str, int]
+
+
+def read_walkers(folder: Path, topology: Path) -> list[Structure]:
+    """Return the frames of all walkers in `folder`, in order; info says where each comes from."""
+    frames = []
+    for walker in sorted(folder.glob("walker-*")):
+        path = walker / "trajectory.dcd"
+        if path.is_file() and path.stat().st_size:
+            frames += [s.with_info(walker=walker.name, frame=k) for k, s in enumerate(read_trajectory(path, topology))]
+    return frames
+
+
+def harvest(
+    bundle: Bundle,
+    frames: Sequence[Structure],
+    training: Sequence[Structure],
+    guard: MoleculeGuard,
+    energy_ceiling: float,
+    component: Pooling,
+    settings: HarvestSettings,
+    report: Update | None = None,
+) -> Harvest:
+    """Select frames: unsure, physical, new, and different from one another.
+
+    A frame is unsure if its uncertainty exceeds that of a share `settings.quantile` of the held-out frames, which
+    the potential has never seen but which are of the kind that it knows.
+
+    Parameters
+    ----------
+    bundle
+        Of the generation that sampled.
+    frames
+        Of its walkers.
+    training
+        What the potential was trained on.
+    guard
+        Knows the whole molecule.
+    energy_ceiling
+        Predicted energy (eV) above which a frame counts as unphysical.
+    component
+        Pooling that decides.
+    settings
+        Quantile, tolerance, number.
+    report
+        Called with the number of frames evaluated.
+    """
+    threshold = threshold_from_calibration(bundle.settings.distributions[component].held_out, settings.quantile)
+    if not frames:
+        return Harvest([], Funnel().then("frames", 0), threshold, {})
+    evaluated = evaluate_frames(bundle, frames, report=report)
+    problems = [guard.problem(s.positions, s.cell) for s in frames]
+    too_high = evaluated.energies > energy_ceiling
+    problems = [p or ("energy" if high else None) for p, high in zip(problems, too_high, strict=True)]
+    if settings.ceiling is None:
+        ceiling = uncertainty_at(bundle, settings.max_error, component, WALL_ROOM)
+        settings = settings.model_copy(update={"ceiling": ceiling})
+    chosen, funnel = select(
+        evaluated.pooled[component],
+        descriptors(bundle, frames),
+        descriptors(bundle, training),
+        threshold,
+        settings,
+        np.array([p is None for p in problems]),
+    )
+    values = evaluated.pooled[component]
+    structures = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen]
+    return Harvest(structures, funnel, threshold, _counts(problems))
+
+
+def descriptors(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
+    """Return one descriptor per structure from the latent features of its atoms, shape (k, D)."""
+    features = latent_features(bundle.potential, structures)
+    ends = np.cumsum([len(s) for s in structures])[:-1]
+    known = bundle.settings.elements
+    return np.stack(
+        [structure_descriptor(f, s.numbers, known) for f, s in zip(np.split(features, ends), structures, strict=True)]
+    )
+
+
+def _counts(problems: Sequence[str | None]) -> dict[str, int]:
+    words = [p.split()[0] for p in problems if p is not None]
+    return {word: words.count(word) for word in sorted(set(words))}

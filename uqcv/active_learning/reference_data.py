@@ -1,0 +1,188 @@
+"""What a campaign starts from: the relaxed molecule, first labels, held-out frames and a test set."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from openmm import app
+
+from uqcv.active_learning.state import CampaignFolder
+from uqcv.config import Config
+from uqcv.errors import InputError
+from uqcv.files import read_json, read_with, write_json
+from uqcv.labeling.openmm_forcefield import OpenMMForceField
+from uqcv.labeling.ramachandran import uniform_ramachandran
+from uqcv.labeling.reference import ReferenceMethod, build_reference
+from uqcv.labeling.reference_md import sample_reference
+from uqcv.labeling.relaxation import relax
+from uqcv.labeling.torsions import backbone_torsions, torsion_angle
+from uqcv.progress import say
+from uqcv.seeding import derive_seed
+from uqcv.structures import Structure, read_structures, write_structures
+
+Torsions = Mapping[str, tuple[int, int, int, int]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What later stages need to know of the system.
+
+    Attributes
+    ----------
+    torsions
+        Name -> four atom indices from 0.
+    minimum_energy
+        Energy of the lowest structure known at the start, eV.
+    """
+
+    torsions: dict[str, tuple[int, int, int, int]]
+    minimum_energy: float
+
+
+def prepare(config: Config, folder: CampaignFolder) -> Facts:
+    """Make the reference data of a campaign, or read what an earlier run made.
+
+    Raises
+    ------
+    InputError
+        For files that do not fit one another.
+    """
+    if folder.facts.is_file():
+        content = read_json(folder.facts)
+        return Facts({k: tuple(v) for k, v in content["torsions"].items()}, content["minimum_energy"])
+    method = build_reference(config.reference)
+    topology = read_topology(config.system.topology)
+    torsions = backbone_or_named(config, topology)
+    start = _starting_structure(config, topology)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(config.system.topology, folder.topology)
+    if config.system.free_energy is not None:
+        folder.free_energy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(config.system.free_energy, folder.free_energy)
+    relaxed = _made(folder.relaxed, "relaxing the molecule", lambda: [relax(method, start)])[0]
+    frames = _made(folder.initial, "first labels", lambda: _initial(config, method, relaxed, torsions))
+    held_out = _made(folder.held_out, "held-out labels", lambda: _held_out(config, method, relaxed, torsions))
+    _make_test(config, folder, method, torsions)
+    lowest = min(s.energy for s in (relaxed, *frames, *held_out) if s.energy is not None)
+    facts = Facts(dict(torsions), lowest)
+    write_json(folder.facts, asdict(facts))
+    return facts
+
+
+def _made(path: Path, name: str, make: Callable[[], list[Structure]]) -> list[Structure]:
+    """Return the structures in `path`, made first if the file is not there."""
+    if not path.is_file():
+        say(f"{name} ...")
+        write_structures(path, make())
+    return read_structures(path, labelled=True)
+
+
+def read_topology(path: Path) -> app.Topology:
+    """Return the OpenMM topology of a PDB file."""
+    return read_with(path, lambda p: app.PDBFile(str(p)).topology, "PDB")
+
+
+def topology_bonds(topology: app.Topology) -> list[tuple[int, int]]:
+    """Return the bonds of a topology as pairs of indices from 0."""
+    return [(bond[0].index, bond[1].index) for bond in topology.bonds()]
+
+
+def _starting_structure(config: Config, topology: app.Topology) -> Structure:
+    """Return the first frame of the user's own data, or the positions in the PDB file."""
+    numbers = [atom.element.atomic_number for atom in topology.atoms()]
+    source = config.initial.file or config.system.topology
+    start = read_structures(source)[0]
+    if start.numbers.tolist() != numbers:
+        raise InputError(f"{source}: its atoms are not those of {config.system.topology} in the same order")
+    return Structure(start.numbers, start.positions, start.cell, start.pbc)
+
+
+def backbone_or_named(config: Config, topology: app.Topology) -> Torsions:
+    """Return the torsions that a campaign draws maps of.
+
+    Raises
+    ------
+    InputError
+        If `initial.keep` names another.
+    """
+    chosen = config.system.torsions
+    torsions = dict(backbone_torsions(topology) if chosen == "backbone" else chosen or {})
+    unknown = sorted(set(config.initial.keep) - set(torsions))
+    if unknown:
+        raise InputError(f"initial.keep names the torsion {unknown[0]}; system.torsions has {sorted(torsions)}")
+    return torsions
+
+
+def _initial(config: Config, method: ReferenceMethod, relaxed: Structure, torsions: Torsions) -> list[Structure]:
+    if config.initial.file is None:
+        return _dynamics(config, method, relaxed, torsions, config.initial.frames, "initial")
+    frames = _own_frames(config)
+    return frames[: -config.initial.held_out]
+
+
+def _held_out(config: Config, method: ReferenceMethod, relaxed: Structure, torsions: Torsions) -> list[Structure]:
+    if config.initial.file is None:
+        return _dynamics(config, method, relaxed, torsions, config.initial.held_out, "held out")
+    return _own_frames(config)[-config.initial.held_out :]
+
+
+def _own_frames(config: Config) -> list[Structure]:
+    """Return frames of the user's file, shuffled by the seed."""
+    import numpy as np
+
+    assert config.initial.file is not None
+    frames = read_structures(config.initial.file, labelled=True)
+    wanted = config.initial.held_out + 2
+    if len(frames) < wanted:
+        raise InputError(
+            f"{config.initial.file}: {len(frames)} frames were given; at least {wanted} are expected with "
+            f"initial.held_out = {config.initial.held_out}"
+        )
+    order = np.random.default_rng(derive_seed(config.seed, "own frames")).permutation(len(frames))
+    kept = order[: config.initial.frames + config.initial.held_out]
+    return [frames[int(k)].with_info(origin="initial") for k in kept]
+
+
+def _dynamics(
+    config: Config, method: ReferenceMethod, start: Structure, torsions: Torsions, n_frames: int, purpose: str
+) -> list[Structure]:
+    settings = config.initial
+
+    def stays(structure: Structure) -> bool:
+        angles = {name: torsion_angle(structure.positions, torsions[name]) for name in settings.keep}
+        return all(low <= angles[name] <= high for name, (low, high) in settings.keep.items())
+
+    frames = sample_reference(
+        method,
+        start,
+        n_frames,
+        settings.temperature,
+        settings.spacing,
+        time_step=config.sampling.time_step,
+        seed=derive_seed(config.seed, purpose),
+        equilibration=settings.equilibration,
+        accept=stays if settings.keep else None,
+    )
+    return [s.with_info(origin=purpose) for s in frames]
+
+
+def _make_test(config: Config, folder: CampaignFolder, method: ReferenceMethod, torsions: Torsions) -> None:
+    settings = config.test
+    if settings.file is not None:
+        _made(folder.test, "test set", lambda: read_structures(Path(settings.file or ""), labelled=True))
+    elif settings.ramachandran_grid is not None:
+        grid = settings.ramachandran_grid
+        if not isinstance(method, OpenMMForceField) or len(torsions) != 2:
+            raise InputError(
+                "test.ramachandran_grid needs two torsions and an OpenMM reference; give test.file instead"
+            )
+        _made(
+            folder.test,
+            "uniform Ramachandran test set",
+            lambda: uniform_ramachandran(
+                method, torsions, grid, settings.temperature, seed=derive_seed(config.seed, "test")
+            ),
+        )

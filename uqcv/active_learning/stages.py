@@ -1,0 +1,197 @@
+"""Each stage of the loop by itself, from files to files: what the command line offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
+from uqcv.active_learning.reference_data import backbone_or_named, read_topology, topology_bonds
+from uqcv.active_learning.selection import HarvestSettings
+from uqcv.analysis.evaluation import evaluate_trajectory
+from uqcv.analysis.trajectories import load_trajectory, read_trajectory, write_bfactor_pdb
+from uqcv.colvars.bundle import Bundle
+from uqcv.config import Config
+from uqcv.errors import InputError
+from uqcv.labeling.batch import Failure, label_structures
+from uqcv.labeling.free_energy import reference_free_energy
+from uqcv.labeling.openmm_forcefield import OpenMMForceField
+from uqcv.labeling.reference import ReferenceSettings, build_reference
+from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.painn import PaiNNSettings
+from uqcv.potentials.potential import Potential
+from uqcv.potentials.storage import load_potential, save_potential
+from uqcv.potentials.training import Errors, TrainingSettings, measure_errors, new_potential, train
+from uqcv.progress import progress
+from uqcv.sampling.processes import available_cores
+from uqcv.sampling.runner import run_walkers
+from uqcv.sampling.settings import SamplingSettings
+from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
+from uqcv.seeding import derive_seed
+from uqcv.simulation.validity import MoleculeGuard
+from uqcv.simulation.walker import WalkerEnd
+from uqcv.structures import Structure, elements, read_structures, write_structures
+
+
+def train_potential(
+    training: Path,
+    validation: Path,
+    out: Path,
+    architecture: PaiNNSettings,
+    settings: TrainingSettings,
+    seed: int,
+    start: Path | None = None,
+) -> Errors:
+    """Train on extxyz files; write `potential.pt` and `history.csv` into `out`; return the validation errors.
+
+    Parameters
+    ----------
+    training, validation
+        Labelled extxyz files.
+    out
+        Folder; a training that was interrupted in it goes on.
+    architecture
+        Of a new potential.
+    settings
+        Of the training.
+    seed
+        Of weights and batches.
+    start
+        Potential to go on from instead of a new one.
+    """
+    torch.set_num_threads(available_cores())
+    torch.manual_seed(derive_seed(seed, "weights"))
+    frames = [read_structures(p, labelled=True) for p in (training, validation)]
+    potential = load_potential(start) if start else Potential(elements(frames[0] + frames[1]), architecture)
+    seen, unseen = (Dataset(f, potential.settings.cutoff) for f in frames)
+    if start is None:
+        new_potential(seen, potential)
+    epochs = settings.warm_epochs if start else settings.epochs
+    checkpoint = out / "checkpoint.pt"
+    with progress(f"training on {len(seen)} frames", epochs) as update:
+        train(potential, seen, unseen, settings, derive_seed(seed, "batches"), start is not None, checkpoint,
+              out / "history.csv", update)  # fmt: skip
+    save_potential(potential, out / "potential.pt")
+    checkpoint.unlink(missing_ok=True)
+    return measure_errors(potential, unseen, settings)
+
+
+def sample_bundle(
+    bundle: Path, start: Path, topology: Path, out: Path, settings: SamplingSettings, seed: int
+) -> list[WalkerEnd]:
+    """Run walkers from the frames in `start`; the molecule to keep is that in `topology`.
+
+    Parameters
+    ----------
+    bundle
+        Folder.
+    start
+        extxyz with frames to start from.
+    topology
+        PDB file of the whole, relaxed system.
+    out
+        Gets one folder per walker.
+    settings
+        Strategy and limits; the energy ceiling counts from the bundle's lowest training label.
+    seed
+        Of starts and walkers.
+    """
+    model = Bundle.load(bundle)
+    reference = read_trajectory(topology, topology)[0]
+    frames = read_structures(start)
+    wrong = [k for k, s in enumerate(frames) if s.numbers.tolist() != reference.numbers.tolist()]
+    if wrong:
+        raise InputError(f"{start}, frame {wrong[0]}: its atoms are not those of {topology} in the same order")
+    site = Site(out.resolve(), bundle.resolve(), topology.resolve(), reference, model.settings.lowest_energy)
+    starts = choose_starts(frames, 0, settings, np.random.default_rng(derive_seed(seed, "starts")))
+    plans = plan_walkers(model, site, starts, settings, derive_seed(seed, "walkers"))
+    with progress(f"{len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
+        return run_walkers(plans, settings.processes, update)
+
+
+def harvest_walkers(
+    bundle: Path,
+    walkers: Path,
+    training: Path,
+    topology: Path,
+    out: Path,
+    settings: HarvestSettings,
+    sampling: SamplingSettings,
+) -> Harvest:
+    """Select frames of walkers, write them to `out` if there are any, and say how they were selected."""
+    model = Bundle.load(bundle)
+    reference = read_trajectory(topology, topology)[0]
+    guard = MoleculeGuard.from_structure(reference, topology_bonds(read_topology(topology)) or None, sampling.validity)
+    frames = read_walkers(walkers, topology)
+    if not frames:
+        raise InputError(f"{walkers}: no walker-*/trajectory.dcd with frames; give a folder that `uqcv sample` wrote")
+    ceiling = model.settings.lowest_energy + sampling.max_energy
+    with progress("harvest", len(frames)) as update:
+        result = harvest(
+            model, frames, read_structures(training), guard, ceiling, sampling.bias.component, settings, update
+        )
+    if result.structures:
+        write_structures(out, result.structures)
+    return result
+
+
+def label_file(settings: ReferenceSettings, structures: Path, out: Path) -> tuple[list[Structure], list[Failure]]:
+    """Label an extxyz file into another; failures are recorded beside it."""
+    frames = read_structures(structures)
+    with progress("labelling", len(frames)) as update:
+        return label_structures(
+            build_reference(settings),
+            frames,
+            out,
+            out.with_suffix(".failures.json"),
+            lambda done, wanted: update(done, ""),
+        )
+
+
+def reference_surface(config: Config, out: Path | None, length: float, seed: int, grid: int) -> Path:
+    """Compute the reference free energy over the campaign's two torsions (kJ/mol) and write it as CSV."""
+    method = build_reference(config.reference)
+    path = out or config.system.free_energy
+    if not isinstance(method, OpenMMForceField) or path is None:
+        raise InputError("the free energy needs an OpenMM reference, and --out or system.free_energy in the YAML")
+    torsions = backbone_or_named(config, method.topology)
+    if len(torsions) != 2:
+        raise InputError(f"system.torsions names {len(torsions)} torsions; two are expected")
+    with progress("metadynamics over the torsions", 100) as update:
+        surface = reference_free_energy(
+            method, torsions, grid, length=length, seed=seed,
+            progress=lambda done, wanted: update(100 * done / wanted, ""),
+        )  # fmt: skip
+    surface.save(path)
+    return path
+
+
+def evaluate_file(bundle: Path, trajectory: Path, topology: Path | None, out: Path, dtype: str) -> list[Path]:
+    """Evaluate a trajectory; write `frames.csv`, `atoms.csv` and `uncertainty.pdb` into `out`.
+
+    Parameters
+    ----------
+    bundle
+        Folder.
+    trajectory
+        Any file that mdtraj reads.
+    topology
+        PDB with its atoms, unless the trajectory is one itself.
+    out
+        Folder.
+    dtype
+        float64 or float32.
+    """
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"--dtype {dtype} was given; float32 or float64 is expected")
+    model = Bundle.load(bundle)
+    frames = load_trajectory(trajectory, topology)
+    with progress("evaluating", frames.n_frames) as update:
+        table = evaluate_trajectory(model, frames, dtype=getattr(torch, dtype), report=update)
+    paths = [out / name for name in ("frames.csv", "atoms.csv", "uncertainty.pdb")]
+    table.write_csv(paths[0])
+    table.write_atom_csv(paths[1])
+    write_bfactor_pdb(paths[2], frames, table.atomic)
+    return paths

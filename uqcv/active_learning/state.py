@@ -1,0 +1,218 @@
+"""Where a campaign stands, and where its files are."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from uqcv.errors import InputError
+from uqcv.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class CampaignState:
+    """What restarts a campaign: the next piece of work.
+
+    Attributes
+    ----------
+    generation
+        Current generation, from 0.
+    stage
+        Stage of it that comes next or was interrupted.
+    labels
+        Structures sent to the reference method so far, failed ones included; without initial data.
+    finished
+        Whether the campaign has ended.
+    reason
+        Why it ended.
+    seed
+        Of the campaign.
+    """
+
+    generation: int = 0
+    stage: str = ""
+    labels: int = 0
+    finished: bool = False
+    reason: str = ""
+    seed: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write the state, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> CampaignState:
+        """Read the state.
+
+        Raises
+        ------
+        InputError
+            If the file is not a state.
+        """
+        content = read_json(path)
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise InputError(f"{path}: not the state of a campaign ({error})") from error
+
+    def at(self, generation: int, stage: str) -> CampaignState:
+        """Return the state at another stage."""
+        return replace(self, generation=generation, stage=stage)
+
+
+@dataclass(frozen=True)
+class GenerationFolder:
+    """Paths of one generation."""
+
+    path: Path
+
+    @property
+    def training(self) -> Path:
+        """Training frames, oldest first."""
+        return self.path / "training.extxyz"
+
+    @property
+    def validation(self) -> Path:
+        """Frames that choose the epoch."""
+        return self.path / "validation.extxyz"
+
+    @property
+    def calibration(self) -> Path:
+        """Frames that calibrate the uncertainty."""
+        return self.path / "calibration.extxyz"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Training in progress."""
+        return self.path / "training" / "checkpoint.pt"
+
+    @property
+    def history(self) -> Path:
+        """Losses per epoch."""
+        return self.path / "training" / "history.csv"
+
+    @property
+    def potential(self) -> Path:
+        """The trained potential."""
+        return self.path / "potential.pt"
+
+    @property
+    def bundle(self) -> Path:
+        """Potential with uncertainty."""
+        return self.path / "bundle"
+
+    @property
+    def metrics(self) -> Path:
+        """Errors and coverage of this generation's potential."""
+        return self.path / "metrics.json"
+
+    @property
+    def scatter(self) -> Path:
+        """Uncertainty and error of each test structure."""
+        return self.path / "test_scatter.csv"
+
+    @property
+    def walkers(self) -> Path:
+        """One folder per walker."""
+        return self.path / "walkers"
+
+    @property
+    def harvest(self) -> Path:
+        """How frames were selected; written last."""
+        return self.path / "harvest" / "harvest.json"
+
+    @property
+    def selected(self) -> Path:
+        """Frames to label."""
+        return self.path / "harvest" / "selected.extxyz"
+
+    @property
+    def labelled(self) -> Path:
+        """Frames with labels."""
+        return self.path / "labels" / "labels.extxyz"
+
+    @property
+    def failures(self) -> Path:
+        """Reference calculations that failed."""
+        return self.path / "labels" / "failures.json"
+
+    @property
+    def label_summary(self) -> Path:
+        """What became of the labels; written last."""
+        return self.path / "labels" / "labels.json"
+
+
+@dataclass(frozen=True)
+class CampaignFolder:
+    """Paths of a campaign."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved settings."""
+        return self.path / "config.yaml"
+
+    @property
+    def state(self) -> Path:
+        """The one file that says where the campaign stands."""
+        return self.path / "state.json"
+
+    @property
+    def topology(self) -> Path:
+        """Copy of the PDB file."""
+        return self.path / "topology.pdb"
+
+    @property
+    def relaxed(self) -> Path:
+        """The molecule at its minimum, by the reference method."""
+        return self.path / "reference" / "relaxed.extxyz"
+
+    @property
+    def initial(self) -> Path:
+        """First training frames."""
+        return self.path / "reference" / "initial.extxyz"
+
+    @property
+    def held_out(self) -> Path:
+        """Frames of the same kind, kept from training."""
+        return self.path / "reference" / "held_out.extxyz"
+
+    @property
+    def test(self) -> Path:
+        """Test structures, if there are any."""
+        return self.path / "reference" / "test.extxyz"
+
+    @property
+    def free_energy(self) -> Path:
+        """Copy of the reference free energy, if there is one."""
+        return self.path / "reference" / "free_energy.csv"
+
+    @property
+    def facts(self) -> Path:
+        """Torsions, minimum; written last of the reference data."""
+        return self.path / "reference" / "facts.json"
+
+    def generation(self, number: int) -> GenerationFolder:
+        """Return the paths of a generation."""
+        return GenerationFolder(self.path / f"generation-{number:02d}")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: a second run in it is refused. The lock is gone with its process, however that ends.
+
+        Raises
+        ------
+        InputError
+            If another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(f"{self.path}: another run is at work here; wait for it, or give --out") from error
+            yield

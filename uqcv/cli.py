@@ -1,0 +1,286 @@
+"""Command line: parse, import late, call."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from uqcv.errors import InputError, UqcvError
+
+app = typer.Typer(
+    name="uqcv",
+    help="Make a neural network potential find the structures that it was never trained on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+reference_app = typer.Typer(help="Reference data of a system.", no_args_is_help=True)
+app.add_typer(reference_app, name="reference")
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="where results go")]
+Seed = Annotated[int | None, typer.Option(help="overrides the seed of the settings")]
+Setting = Annotated[list[str], typer.Option("--set", help="a setting as key=value, such as sampling.walkers=8")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="campaign YAML whose settings are used")]
+ConfigArgument = Annotated[Path, typer.Argument(help="campaign YAML")]
+BundleArgument = Annotated[Path, typer.Argument(help="folder that `uqcv fit` wrote")]
+CampaignArgument = Annotated[Path, typer.Argument(help="folder of a campaign")]
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder; default: runs/<name>")] = None,
+    seed: Seed = None,
+    settings: Setting = [],  # noqa: B006 (typer reads the default)
+) -> None:
+    """Run a campaign, or go on with it: train, fit, sample, harvest, label, repeat."""
+    from uqcv.active_learning.manager import Campaign
+    from uqcv.analysis.report import write_report
+    from uqcv.progress import say
+
+    resolved = _config(config, settings, seed)
+    folder = out or Path("runs") / resolved.name
+    Campaign(resolved, folder).run()
+    write_report(folder)
+    _print_summary(folder)
+    say(f"pictures are in {folder / 'report'}")
+
+
+@app.command()
+def status(
+    folder: CampaignArgument, json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False
+) -> None:
+    """Say where a campaign stands."""
+    from uqcv.analysis.report import campaign_status
+
+    content = campaign_status(folder)
+    if json:
+        import json as json_module
+
+        print(json_module.dumps(content, indent=2))
+    else:
+        _print_summary(folder)
+        print(", ".join(f"{k}: {v}" for k, v in content.items() if not isinstance(v, dict | list)))
+
+
+@app.command()
+def report(folder: CampaignArgument) -> None:
+    """Draw the pictures of a campaign and print its table."""
+    from uqcv.analysis.report import write_report
+
+    for path in write_report(folder):
+        print(path)
+    _print_summary(folder)
+
+
+@app.command()
+def train(
+    training: Annotated[Path, typer.Argument(help="labelled extxyz")],
+    validation: Annotated[Path, typer.Argument(help="labelled extxyz that chooses the epoch")],
+    out: Out = Path("training"),
+    config: ConfigOption = None,
+    start: Annotated[Path | None, typer.Option(help="potential.pt to go on from")] = None,
+    seed: Annotated[int, typer.Option(help="of weights and batches")] = 0,
+    settings: Setting = [],  # noqa: B006
+) -> None:
+    """Train a potential; an interrupted training goes on. Writes potential.pt and history.csv."""
+    from uqcv.active_learning.stages import train_potential
+
+    chosen = _sections(config, settings, "potential", "training")
+    errors = train_potential(training, validation, out, chosen["potential"], chosen["training"], seed, start)
+    print(f"validation: energy error {errors.energy_mae:.4f} eV, force error {1000 * errors.force_mae:.1f} meV/Å (MAE)")
+
+
+@app.command()
+def fit(
+    potential: Annotated[Path, typer.Argument(help="potential.pt that `uqcv train` wrote")],
+    training: Annotated[Path, typer.Argument(help="labelled extxyz that it was trained on")],
+    calibration: Annotated[Path, typer.Argument(help="labelled extxyz that it has not seen")],
+    out: Out = Path("bundle"),
+    config: ConfigOption = None,
+    seed: Annotated[int, typer.Option(help="of the mixture's start")] = 0,
+    settings: Setting = [],  # noqa: B006
+) -> None:
+    """Fit the uncertainty of a potential, calibrate it, and write both as a bundle."""
+    from uqcv.colvars.fitting import fit_bundle
+    from uqcv.potentials.storage import load_potential
+    from uqcv.structures import read_structures
+
+    chosen = _sections(config, settings, "uncertainty")["uncertainty"]
+    seen, unseen = read_structures(training, labelled=True), read_structures(calibration, labelled=True)
+    fitted = fit_bundle(load_potential(potential), seen, unseen, chosen, seed, {"potential": str(potential)})
+    fitted.save(out)
+    law = fitted.settings.frame_calibration
+    print(f"{out}: bundle {fitted.short_hash}, calibrated on {law.n} frames at a coverage of {law.coverage:g}")
+
+
+@app.command()
+def export(
+    bundle: BundleArgument,
+    out: Annotated[Path, typer.Argument(help="folder to write")],
+    top: Annotated[Path | None, typer.Option(help="PDB of the system; default: that of the training frames")] = None,
+    component: Annotated[list[str], typer.Option(help="pooled values to offer")] = ["mean"],  # noqa: B006
+    dtype: Annotated[str, typer.Option(help="float64 or float32")] = "float64",
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+) -> None:
+    """Write the uncertainty as a collective variable for any PLUMED with the PyCV plugin."""
+    from uqcv.colvars.bundle import Bundle
+    from uqcv.colvars.export import export as export_bundle
+    from uqcv.simulation.plumed_kernel import pycv_plugin
+
+    numbers = pbc = None
+    if top is not None:
+        from uqcv.analysis.trajectories import read_trajectory
+
+        system = read_trajectory(top, top)[0]
+        numbers, pbc = system.numbers.tolist(), system.pbc.tolist()
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"--dtype {dtype} was given; float32 or float64 is expected")
+    components: Any = tuple(component)
+    path = export_bundle(Bundle.load(bundle), out, numbers, pbc, components, dtype, device, plugin=str(pycv_plugin()))
+    print(f"{path}: see {out / 'plumed.dat'}; put {out} on PYTHONPATH, or use `uqcv plumed --cv {out} ...`")
+
+
+@app.command()
+def evaluate(
+    bundle: BundleArgument,
+    trajectory: Annotated[Path, typer.Argument(help="DCD, XTC, PDB, ...")],
+    top: Annotated[Path | None, typer.Option(help="PDB with the atoms of the trajectory")] = None,
+    out: Out = Path("uncertainty"),
+    dtype: Annotated[str, typer.Option(help="float64 or float32")] = "float64",
+) -> None:
+    """Evaluate a trajectory: a table per frame, one per atom, and a PDB with the uncertainty as B-factors."""
+    from uqcv.active_learning.stages import evaluate_file
+
+    for path in evaluate_file(bundle, trajectory, top, out, dtype):
+        print(path)
+
+
+@app.command()
+def sample(
+    bundle: BundleArgument,
+    start: Annotated[Path, typer.Argument(help="labelled extxyz with frames to start from")],
+    top: Annotated[Path, typer.Option(help="PDB with atoms and bonds")],
+    out: Out = Path("walkers"),
+    config: ConfigOption = None,
+    seed: Annotated[int, typer.Option(help="of starts, velocities and thermostats")] = 0,
+    settings: Setting = [],  # noqa: B006
+) -> None:
+    """Run walkers with a bundle; those that have ended are not run again."""
+    from uqcv.active_learning.stages import sample_bundle
+
+    chosen = _sections(config, settings, "sampling")["sampling"]
+    for k, end in enumerate(sample_bundle(bundle, start, top, out, chosen, seed)):
+        print(f"walker {k}: {end.reason} after {end.steps} steps, {1000 * end.seconds / max(1, end.steps):.2f} ms each")
+
+
+@app.command()
+def harvest(
+    bundle: BundleArgument,
+    walkers: Annotated[Path, typer.Argument(help="folder that `uqcv sample` wrote")],
+    training: Annotated[Path, typer.Argument(help="extxyz that the bundle was trained on")],
+    top: Annotated[Path, typer.Option(help="PDB with atoms and bonds")],
+    out: Out = Path("selected.extxyz"),
+    config: ConfigOption = None,
+    settings: Setting = [],  # noqa: B006
+) -> None:
+    """Select the frames of walkers that are worth a label; says how many fell at each step."""
+    from uqcv.active_learning.stages import harvest_walkers
+
+    chosen = _sections(config, settings, "harvest", "sampling")
+    result = harvest_walkers(bundle, walkers, training, top, out, chosen["harvest"], chosen["sampling"])
+    print(f"{result.funnel}\nunsure: U above {result.threshold:.6g}; unphysical: {result.problems or 'none'}")
+
+
+@app.command()
+def label(
+    config: ConfigArgument,
+    structures: Annotated[Path, typer.Argument(help="extxyz to label")],
+    out: Out = Path("labelled.extxyz"),
+) -> None:
+    """Label structures by the reference method of a campaign; failures are recorded and skipped."""
+    from uqcv.active_learning.stages import label_file
+
+    labelled, failures = label_file(_config(config, [], None).reference, structures, out)
+    print(f"{out}: {len(labelled)} labelled, {len(failures)} failed")
+
+
+@reference_app.command("free-energy")
+def free_energy(
+    config: ConfigArgument,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV; default: that of the YAML")] = None,
+    length: Annotated[float, typer.Option(help="of the dynamics, fs")] = 1e7,
+    seed: Annotated[int, typer.Option(help="of the dynamics")] = 1,
+    grid: Annotated[int, typer.Option(help="bins along each torsion")] = 12,
+) -> None:
+    """Compute the free energy over the torsions with the reference method."""
+    from uqcv.active_learning.stages import reference_surface
+
+    print(reference_surface(_config(config, [], None), out, length, seed, grid))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def plumed(
+    context: typer.Context,
+    cv: Annotated[list[Path], typer.Option(help="folder that `uqcv export` wrote")] = [],  # noqa: B006
+) -> None:
+    """Run the `plumed` program, with PyCV working, such as: uqcv plumed --cv cv driver --plumed plumed.dat ..."""
+    import subprocess
+
+    from uqcv.simulation.plumed_kernel import plumed_program, program_environment
+
+    done = subprocess.run([plumed_program(), *context.args], env=program_environment(*cv), check=False)
+    raise typer.Exit(done.returncode)
+
+
+def _config(path: Path, settings: list[str], seed: int | None) -> Any:
+    from uqcv.config import load_config
+
+    overrides = _pairs(settings) | ({} if seed is None else {"seed": seed})
+    return load_config(path, overrides)
+
+
+def _sections(path: Path | None, settings: list[str], *names: str) -> dict[str, Any]:
+    from uqcv.config import load_sections
+
+    return load_sections(path, _pairs(settings), names)
+
+
+def _pairs(settings: list[str]) -> dict[str, Any]:
+    import yaml
+
+    pairs = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text} was given; key=value is expected, such as sampling.walkers=8")
+        pairs[key.strip()] = yaml.safe_load(value)
+    return pairs
+
+
+def _print_summary(folder: Path) -> None:
+    from rich.console import Console
+
+    from uqcv.analysis.campaign import read_campaign
+    from uqcv.analysis.report import summary_table
+
+    Console().print(summary_table(read_campaign(folder)))
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line and exit code 2."""
+    try:
+        app()
+    except UqcvError as error:
+        print(f"uqcv: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("uqcv: stopped; run the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()
