@@ -20,6 +20,8 @@ from uqcv.structures import read_structures
 Floats = NDArray[np.float64]
 Facts = Mapping[str, Any]
 
+HISTORY_COLUMNS = ("epoch", "train_loss", "validation_loss", "force_mae")
+
 
 @dataclass(frozen=True)
 class Walker:
@@ -60,7 +62,7 @@ class Walker:
 
     def trace(self) -> Table:
         """Return step, time, uncertainty, energy, temperature and bias of its frames; empty before the first."""
-        return read_table(self.folder / "frames.csv")
+        return read_table(self.folder / "frames.csv", ("time_fs", "uncertainty", "bias_eV"))
 
     def angles(self, topology: Path, torsions: Mapping[str, list[int]]) -> Floats:
         """Return both torsions (degrees) of its frames, shape (k, 2)."""
@@ -109,11 +111,11 @@ class Generation:
 
     def history(self) -> Table:
         """Return the training history by column; empty before the first epoch."""
-        return read_table(self.folder / "training" / "history.csv")
+        return read_table(self.folder / "training" / "history.csv", HISTORY_COLUMNS)
 
     def scatter(self) -> Table:
         """Return uncertainty and force error on the test set by column; empty without one."""
-        return read_table(self.folder / "test_scatter.csv")
+        return read_table(self.folder / "test_scatter.csv", ("expected_error", "force_error"))
 
     def training_angles(self, torsions: Mapping[str, list[int]]) -> Floats:
         """Return both torsions (degrees) of the training set, shape (k, 2)."""

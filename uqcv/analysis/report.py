@@ -178,11 +178,12 @@ def _scaled(value: float | None) -> float | None:
 
 def summary_table(campaign: Campaign) -> RichTable:
     """Return a table for the terminal with one line for each generation."""
-    table = RichTable(title=str(campaign.folder), title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for name in ("gen", "training\nframes", "test MAE\nmeV/Å", "valid. MAE\nmeV/Å", "bins\nvisited"):
+    steps = max((" > ".join(name for name, _ in g.funnel) for g in campaign.generations), key=len, default="")
+    caption = f"MAE of forces in meV/Å; bins visited of the relevant ones; harvest: {steps or 'none yet'}"
+    table = RichTable(title=str(campaign.folder), caption=caption, box=None, header_style="bold", pad_edge=False)
+    for name in ("gen", "training\nframes", "MAE\ntest", "MAE\nvalid.", "bins"):
         table.add_column(name, justify="right")
-    stages = max((" > ".join(name for name, _ in g.funnel) for g in campaign.generations), key=len, default="")
-    for name in ("walkers", f"harvest\n{stages}".strip(), "labels kept\n/ rejected"):
+    for name in ("walkers", "harvest", "labels kept\n/ rejected"):
         table.add_column(name)
     for generation in campaign.generations:
         table.add_row(*_cells(generation))

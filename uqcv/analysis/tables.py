@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uqcv.errors import InputError
 from uqcv.files import read_with
 
 Table = dict[str, NDArray[np.float64]]
@@ -27,17 +28,27 @@ def _field(value: Any) -> str:
     return f"{value:.17g}" if isinstance(value, float) else str(value)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, required: Sequence[str] = ()) -> Table:
     """Read a CSV file of numbers by column; empty if it is missing or has no line yet.
 
     A last line without its newline is left out: somebody is writing it.
 
+    Parameters
+    ----------
+    path
+        The file.
+    required
+        Columns that it must have.
+
     Raises
     ------
     InputError
-        If a field is not a number or a line has another number of fields.
+        If a field is not a number, a line has another number of fields, or a column is missing.
     """
-    return read_with(path, _parse_table, "a table of numbers (CSV)") if Path(path).is_file() else {}
+    table = read_with(path, _parse_table, "a table of numbers (CSV)") if Path(path).is_file() else {}
+    if table and (missing := set(required) - set(table)):
+        raise InputError(f"{path}: no column {', '.join(sorted(missing))}; it has {', '.join(table)}")
+    return table
 
 
 def _parse_table(path: Path) -> Table:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 import uqcv
-from uqcv.errors import BundleError
+from uqcv.errors import BundleError, InputError
 from uqcv.files import read_json, write_json
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
@@ -139,14 +139,14 @@ class Bundle:
         folder = Path(folder)
         if not (folder / SETTINGS_FILE).is_file():
             raise BundleError(f"{folder}: not a bundle (no {SETTINGS_FILE}); give a folder that `uqcv fit` wrote")
-        header = read_json(folder / SETTINGS_FILE)
+        header = _read_header(folder)
         _require_version(folder, header)
         try:
             settings = BundleSettings.model_validate(header["settings"])
             states = torch.load(folder / WEIGHTS_FILE, weights_only=True)
             bundle = cls(settings, *_rebuild(settings, states))
         except (ValidationError, KeyError, RuntimeError, OSError, ValueError, EOFError) as error:
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise BundleError(f"{folder}: incomplete or damaged ({reason}); export or fit it again") from error
         except Exception as error:  # unpickling errors have no common base
             raise BundleError(f"{folder}: {WEIGHTS_FILE} is not a file of weights; fit the bundle again") from error
@@ -156,6 +156,13 @@ class Bundle:
                 "it was altered after it was written, fit it again"
             )
         return bundle
+
+
+def _read_header(folder: Path) -> Any:
+    try:
+        return read_json(folder / SETTINGS_FILE)
+    except InputError as error:
+        raise BundleError(str(error)) from error
 
 
 def _require_version(folder: Path, header: Any) -> None:

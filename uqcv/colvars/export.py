@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.pycv import component_name
 from uqcv.errors import InputError
 from uqcv.files import write_text
 from uqcv.uncertainty.pooling import POOLINGS, Pooling
@@ -100,7 +101,7 @@ def export(
         compiled=compiled,
     )
     write_text(folder / f"{name}.py", text)
-    arguments = ",".join(f"u.py-{c}" for c in components)
+    arguments = ",".join(f"u.py-{component_name(c)}" for c in components)
     example = EXAMPLE.format(
         short=bundle.short_hash, plugin=plugin, n_atoms=len(numbers), module=name, arguments=arguments
     )

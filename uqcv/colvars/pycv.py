@@ -26,6 +26,11 @@ CALIBRATED = "error"
 Component = tuple[float, np.ndarray, np.ndarray]
 
 
+def component_name(pooling: Pooling) -> str:
+    """Return what a pooling is called behind `py-`; PLUMED aborts the process at an underscore in a component."""
+    return pooling.replace("_", "-")
+
+
 class PyCV:
     """The two objects that PYCVINTERFACE looks for: `init` and `calculate`.
 
@@ -40,7 +45,7 @@ class PyCV:
     pbc
         Periodicity; without any, PLUMED's box is not looked at.
     components
-        Poolings that become components `py-<pooling>`; `py-error`, the calibrated force error in eV/Å that belongs
+        Poolings that become components, such as `py-mean` and `py-smooth-max`; `py-error`, the calibrated force error in eV/Å that belongs
         to the mean, is always there beside them.
     dtype, device, compiled
         As for `UncertaintyCV`.
@@ -68,7 +73,7 @@ class PyCV:
     @property
     def init(self) -> dict[str, Any]:
         """Components with derivatives and without a period."""
-        names = (*self.components, CALIBRATED)
+        names = (*map(component_name, self.components), CALIBRATED)
         return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in names}}
 
     def calculate(self, action: Any) -> dict[str, Component]:
@@ -79,7 +84,7 @@ class PyCV:
         try:
             last_error.clear()
             evaluation = self.cv.evaluate(action.getPositions() * NM_TO_ANGSTROM, self._cell(action))
-            result = {name: _component(evaluation, name) for name in self.components}
+            result = {component_name(kind): _component(evaluation, kind) for kind in self.components}
             return result | {CALIBRATED: self._calibrated(result.get("mean") or _component(evaluation, "mean"))}
         except BaseException as error:
             last_error.append(error)
@@ -95,6 +100,6 @@ class PyCV:
         return action.getPbc().getBox() * NM_TO_ANGSTROM if self.cv.pbc.any() else None
 
 
-def _component(evaluation: Evaluation, name: Pooling) -> Component:
-    gradient = evaluation.gradient(name) / ANGSTROM_TO_NM
-    return evaluation.value(name), gradient, -evaluation.strain_gradient(name)
+def _component(evaluation: Evaluation, kind: Pooling) -> Component:
+    gradient = evaluation.gradient(kind) / ANGSTROM_TO_NM
+    return evaluation.value(kind), gradient, -evaluation.strain_gradient(kind)

@@ -32,7 +32,7 @@ class PaiNNSettings(BaseModel):
 
     n_features: int = Field(64, ge=4, description="width of the scalar and vector features")
     n_layers: int = Field(3, ge=1, description="number of message-passing layers")
-    n_radial: int = Field(20, ge=1, description="number of Bessel functions")
+    n_radial: int = Field(8, ge=1, description="number of Bessel functions")
     cutoff: float = Field(5.0, gt=0, description="radial cutoff, Å")
 
 

@@ -31,11 +31,11 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(120, ge=1, description="passes over the data of a first training")
-    warm_epochs: int = Field(60, ge=1, description="passes over the data when going on from an earlier potential")
+    epochs: int = Field(60, ge=1, description="passes over the data of a first training")
+    warm_epochs: int = Field(30, ge=1, description="passes over the data when going on from an earlier potential")
     batch_size: int = Field(5, ge=1, description="structures per step")
-    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate")
-    warm_learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of a warm start")
+    learning_rate: float = Field(4e-3, gt=0, description="peak learning rate")
+    warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")
     weight_decay: float = Field(1e-5, ge=0, description="AdamW's decoupled weight decay")
     energy_weight: float = Field(10.0, ge=0, description="weight of (energy error per atom / eV)^2")
     force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")

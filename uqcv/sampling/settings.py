@@ -19,8 +19,8 @@ class BiasSettings(BaseModel):
 
     component: Pooling = Field("mean", description="pooling that is biased")
     sigma: float | None = Field(None, gt=0, description="width of a hill; null: sigma_ratio times the spread")
-    sigma_ratio: float = Field(2.0, gt=0, description="width of a hill over the standard deviation of held-out frames")
-    height: float = Field(1.5, gt=0, description="height of a hill, kJ/mol")
+    sigma_ratio: float = Field(3.0, gt=0, description="width of a hill over the standard deviation of held-out frames")
+    height: float = Field(2.0, gt=0, description="height of a hill, kJ/mol")
     pace: float = Field(50.0, gt=0, description="time between hills, fs")
     bias_factor: float = Field(10.0, gt=1, description="bias factor of well-tempered metadynamics")
     barrier: float = Field(30.0, gt=0, description="barrier that OPES shall overcome, kJ/mol")
@@ -39,7 +39,7 @@ class SamplingSettings(BaseModel):
 
     sampler: SamplerName = Field("metadynamics", description="strategy")
     walkers: int = Field(4, ge=1, description="number of walkers")
-    length: float = Field(2500.0, gt=0, description="length of a walker, fs")
+    length: float = Field(5000.0, gt=0, description="length of a walker, fs")
     temperatures: tuple[float, ...] = Field((300.0,), min_length=1, description="of the walkers, in turn, K")
     time_step: float = Field(0.5, gt=0, description="fs")
     friction: float = Field(0.001, gt=0, description="of the Langevin thermostat, 1/fs")

@@ -88,6 +88,7 @@ def plumed_fields(
         Steps between lines of COLVAR.
     """
     spread = bundle.settings.distributions[bias.component].deviation
+    wall = bias.wall if bias.wall is not None else uncertainty_at(bundle, bias.wall_error, bias.component, WALL_ROOM)
     return {
         "atoms": f"1-{n_atoms}",
         "module": module_name(bundle),

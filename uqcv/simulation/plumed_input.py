@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from types import ModuleType
 from typing import Any
 
 import uqcv
 from uqcv.errors import InputError, PlumedInputError
 
 TEMPLATE_FOLDERS = (Path(uqcv.__file__).parent / "plumed_inputs", Path.cwd())
-PYCV_ACTION = re.compile(r"\bPYCVINTERFACE\b(?P<words>[^\n]*(?:\.\.\.[\s\S]*?\.\.\.)?)")
+# An action ends with its line, or goes on from `...` to a line that begins with `...`.
+PYCV_ACTION = re.compile(r"\bPYCVINTERFACE\b(?P<words>[^\n]*?(?:\.\.\.[^\n]*\n[\s\S]*?^\s*\.\.\.|$))", re.MULTILINE)
 
 
 def find_template(name: str) -> Path:
@@ -104,7 +107,7 @@ def import_modules(text: str, folder: Path | None = None) -> None:
         importlib.invalidate_caches()
     for name, *attributes in imported_modules(text):
         try:
-            module = importlib.import_module(name)
+            module = _import_module(name, folder)
         except ImportError as error:
             raise PlumedInputError(
                 f"IMPORT={name}: {error}; give the folder that `uqcv export` wrote, or check the module's name"
@@ -112,3 +115,24 @@ def import_modules(text: str, folder: Path | None = None) -> None:
         missing = [a for a in attributes if not hasattr(module, a)]
         if missing:
             raise PlumedInputError(f"IMPORT={name}: the module has no {' and no '.join(missing)}")
+        init = getattr(module, attributes[0])
+        names = init.get("COMPONENTS", ()) if isinstance(init, dict) else ()
+        if any("_" in n for n in names):
+            raise PlumedInputError(f"IMPORT={name}: components {', '.join(names)}; PLUMED allows no underscore there")
+
+
+def _import_module(name: str, folder: Path | None) -> ModuleType:
+    """Import a module, from `folder` if it is there.
+
+    One of the same name that was imported before is replaced: Python and PLUMED would go on using it, although
+    another export of the same bundle may have other components or another precision.
+    """
+    path = None if folder is None else Path(folder).resolve() / f"{name}.py"
+    if path is None or not path.is_file():
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module

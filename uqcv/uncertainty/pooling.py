@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from uqcv.errors import InputError
+
 Pooling = Literal["mean", "max", "smooth_max", "local_mean_max"]
 POOLINGS: tuple[Pooling, ...] = ("mean", "max", "smooth_max", "local_mean_max")
 HYDROGEN = 1
@@ -98,8 +100,18 @@ def pool(values: Tensor, kind: Pooling, settings: PoolingSettings, weights: Call
 
 
 def counted_atoms(numbers: Tensor, settings: PoolingSettings) -> Tensor:
-    """Return the indices of the atoms that count; all of them if none would be left."""
+    """Return the indices of the atoms that count; all of them if none would be left.
+
+    Raises
+    ------
+    InputError
+        If atoms are listed that the system does not have, or none.
+    """
     if isinstance(settings.atoms, tuple):
+        if not settings.atoms or not all(0 <= k < len(numbers) for k in settings.atoms):
+            raise InputError(
+                f"atoms {list(settings.atoms)} were given; indices from 0 to {len(numbers) - 1} are expected"
+            )
         return torch.as_tensor(settings.atoms, dtype=torch.long)
     everything = torch.arange(len(numbers))
     if settings.atoms == "all" or bool((numbers == HYDROGEN).all()):
