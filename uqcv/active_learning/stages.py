@@ -65,17 +65,20 @@ def train_potential(
     torch.manual_seed(derive_seed(seed, "weights"))
     frames = [read_structures(p, labelled=True) for p in (training, validation)]
     potential = load_potential(start) if start else Potential(elements(frames[0] + frames[1]), architecture)
-    seen, unseen = (Dataset(f, potential.settings.cutoff) for f in frames)
+    dtype = getattr(torch, settings.dtype)
+    seen, unseen = (Dataset(f, potential.settings.cutoff, dtype, settings.device) for f in frames)
     if start is None:
         new_potential(seen, potential)
+    potential.to_dtype(dtype).to(settings.device)
     epochs = settings.warm_epochs if start else settings.epochs
     checkpoint = out / "checkpoint.pt"
     with progress(f"training on {len(seen)} frames", epochs) as update:
         train(potential, seen, unseen, settings, derive_seed(seed, "batches"), start is not None, checkpoint,
               out / "history.csv", update)  # fmt: skip
-    save_potential(potential, out / "potential.pt")
+    errors = measure_errors(potential, unseen, settings)
+    save_potential(potential.to_dtype(torch.float32).to("cpu"), out / "potential.pt")
     checkpoint.unlink(missing_ok=True)
-    return measure_errors(potential, unseen, settings)
+    return errors
 
 
 def sample_bundle(

@@ -45,8 +45,8 @@ class PyCV:
     pbc
         Periodicity; without any, PLUMED's box is not looked at.
     components
-        Poolings that become components, such as `py-mean` and `py-smooth-max`; `py-error`, the calibrated force error in eV/Å that belongs
-        to the mean, is always there beside them.
+        Poolings that become components, such as `py-mean` and `py-smooth-max`; `py-error`, the calibrated force
+        error in eV/Å that belongs to the mean, is always there beside them.
     dtype, device, compiled
         As for `UncertaintyCV`.
     """

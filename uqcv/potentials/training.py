@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,11 +37,13 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(4e-3, gt=0, description="peak learning rate")
     warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")
     weight_decay: float = Field(1e-5, ge=0, description="AdamW's decoupled weight decay")
-    energy_weight: float = Field(10.0, ge=0, description="weight of (energy error per atom / eV)^2")
+    energy_weight: float = Field(1.0, ge=0, description="weight of (energy error per atom / eV)^2")
     force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of the weights, per step")
     clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
     patience: int = Field(50, ge=1, description="epochs without a better validation loss before stopping")
+    dtype: Literal["float32", "float64"] = Field("float32", description="precision of network and labels")
+    device: str = Field("cpu", description="torch device")
     warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
 
 

@@ -100,9 +100,7 @@ def plumed_fields(
         "bias_factor": bias.bias_factor,
         "barrier": bias.barrier,
         "temperature": temperature,
-        "wall": bias.wall
-        if bias.wall is not None
-        else uncertainty_at(bundle, bias.wall_error, bias.component, WALL_ROOM),
+        "wall": wall,
         "kappa": bias.kappa,
         "spring": bias.spring,
         "relaxation": bias.relaxation * FS_TO_PS,

@@ -1,0 +1,187 @@
+"""Training learns, repeats itself, and goes on from where it was stopped to the very same weights."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from uqcv.errors import InputError
+from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.training import (
+    HISTORY_COLUMNS,
+    TrainingSettings,
+    loss_of,
+    measure_errors,
+    new_potential,
+    train,
+)
+
+SETTINGS = TrainingSettings(epochs=4, warm_epochs=2, batch_size=4, warmup_steps=3)
+LEARNING = TrainingSettings(epochs=20, warm_epochs=1, batch_size=2, learning_rate=0.01, warmup_steps=5, ema_decay=0.5)
+
+
+class Stopped(Exception):  # noqa: N818
+    """Somebody pulled the plug."""
+
+
+@pytest.fixture(scope="module")
+def data(frames) -> tuple[Dataset, Dataset]:
+    return Dataset(frames[:8], 4.0), Dataset(frames[20:24], 4.0)
+
+
+@pytest.fixture
+def fresh(make_potential, data):
+    """An untrained network, with offsets and scale from the labels."""
+
+    def make(seed: int = 0, **changes):
+        return new_potential(data[0], make_potential(seed=seed, dtype=torch.float32, **changes))
+
+    return make
+
+
+def stop_after(k: int):
+    def report(epoch: int, line: str) -> None:
+        if epoch == k:
+            raise Stopped
+
+    return report
+
+
+def same(a, b) -> bool:
+    """Whether two networks are bitwise the same."""
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_the_errors_fall(fresh, data):
+    potential = fresh()
+    before = measure_errors(potential, data[1])
+    train(potential, *data, LEARNING, seed=0)
+    after = measure_errors(potential, data[1])
+    assert after.loss < 0.6 * before.loss
+    assert after.force_mae < 0.8 * before.force_mae
+
+
+def test_training_repeats_itself(fresh, data):
+    a, b, other = (train(fresh(), *data, SETTINGS, seed=s) for s in (0, 0, 1))
+    assert same(a, b)
+    assert not same(a, other)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_stopped_run_goes_on_to_the_same_weights(fresh, data, tmp_path, k):
+    checkpoint, history = tmp_path / "training.pt", tmp_path / "history.csv"
+    whole = train(fresh(), *data, SETTINGS, seed=0, history_path=tmp_path / "whole.csv")
+    with pytest.raises(Stopped):
+        train(fresh(), *data, SETTINGS, seed=0, checkpoint=checkpoint, report=stop_after(k))
+    epochs = []
+    resumed = train(
+        fresh(), *data, SETTINGS, 0, checkpoint=checkpoint, history_path=history, report=lambda e, _: epochs.append(e)
+    )
+    assert epochs == list(range(k + 1, SETTINGS.epochs + 1)), "finished epochs are not done again"
+    assert same(resumed, whole)
+    assert history.read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_a_finished_run_is_not_done_again(fresh, data, tmp_path):
+    first = train(fresh(), *data, SETTINGS, seed=0, checkpoint=tmp_path / "c.pt")
+    again = train(fresh(), *data, SETTINGS, seed=0, checkpoint=tmp_path / "c.pt", report=stop_after(SETTINGS.epochs))
+    assert same(first, again)
+
+
+def test_the_checkpoint_of_another_run_is_not_used(fresh, data, frames, tmp_path):
+    checkpoint = tmp_path / "training.pt"
+    others = Dataset(frames[8:16], 4.0)
+    with pytest.raises(Stopped):
+        train(fresh(), others, data[1], SETTINGS, seed=0, checkpoint=checkpoint, report=stop_after(1))
+    assert same(train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint), train(fresh(), *data, SETTINGS, 0))
+
+
+@pytest.mark.parametrize("changes", [{"seed": 5}, {"n_features": 8}, {"n_layers": 1}])
+def test_the_checkpoint_of_another_network_is_not_used(fresh, data, tmp_path, changes):
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(Stopped):
+        train(fresh(**changes), *data, SETTINGS, seed=0, checkpoint=checkpoint, report=stop_after(2))
+    assert same(train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint), train(fresh(), *data, SETTINGS, 0))
+
+
+def test_a_broken_checkpoint_is_named(fresh, data, tmp_path):
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(Stopped):
+        train(fresh(), *data, SETTINGS, seed=0, checkpoint=checkpoint, report=stop_after(1))
+    whole = checkpoint.read_bytes()
+    for broken in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+        checkpoint.write_bytes(broken)
+        with pytest.raises(
+            InputError, match=r"training\.pt: not a readable training checkpoint .* delete it"
+        ) as caught:
+            train(fresh(), *data, SETTINGS, seed=0, checkpoint=checkpoint)
+        assert "\n" not in str(caught.value)
+
+
+def test_another_kind_of_file_as_checkpoint(fresh, data, tmp_path):
+    checkpoint = tmp_path / "training.pt"
+    torch.save({"weights": torch.zeros(3)}, checkpoint)
+    assert same(train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint), train(fresh(), *data, SETTINGS, 0))
+
+
+def test_no_half_checkpoint_is_left(fresh, data, tmp_path):
+    with pytest.raises(Stopped):
+        train(fresh(), *data, SETTINGS, seed=0, checkpoint=tmp_path / "c.pt", report=stop_after(1))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_early_stopping_keeps_the_best_epoch(fresh, data, tmp_path):
+    # a rate this high makes the validation loss go up and down
+    settings = TrainingSettings(epochs=40, batch_size=4, learning_rate=0.05, warmup_steps=0, patience=2, ema_decay=0)
+    potential = train(fresh(), *data, settings, seed=0, history_path=tmp_path / "history.csv")
+    rows = list(csv.DictReader((tmp_path / "history.csv").open()))
+    losses = [float(r["validation_loss"]) for r in rows]
+    assert tuple(rows[0]) == HISTORY_COLUMNS
+    assert len(losses) < 40
+    assert len(losses) - 1 - int(np.argmin(losses)) == settings.patience
+    assert measure_errors(potential, data[1], settings).loss == pytest.approx(min(losses), rel=1e-6)
+    assert min(losses) < losses[-1]
+
+
+def test_a_warm_start_goes_on_from_what_was_learned(fresh, data):
+    learned = train(fresh(), *data, LEARNING, seed=0)
+    before = measure_errors(learned, data[1]).loss
+    epochs = []
+    warm = train(learned, *data, LEARNING, seed=1, warm=True, report=lambda e, _: epochs.append(e))
+    cold = train(fresh(), *data, LEARNING.model_copy(update={"epochs": 1}), seed=1)
+    assert epochs == [1], "a warm start has its own number of epochs"
+    assert measure_errors(warm, data[1]).loss < min(1.2 * before, 0.7 * measure_errors(cold, data[1]).loss)
+
+
+def test_divergence_is_one_clear_line(fresh, data):
+    with pytest.raises(InputError, match="training diverged in epoch 1; lower the learning rate"):
+        train(fresh(), *data, TrainingSettings(learning_rate=1e30, epochs=2, warmup_steps=0), seed=0)
+
+
+def test_the_loss_is_the_formula(fresh, data):
+    potential, batch = fresh(), data[1].batch([0, 1])
+    loss, energy_error, force_error = loss_of(potential, batch, SETTINGS, create_graph=False)
+    expected = 10.0 * ((energy_error / 22) ** 2).mean() + (force_error**2).mean()
+    assert loss.item() == pytest.approx(expected.item())
+    errors = measure_errors(potential, data[1])
+    _, energy_error, force_error = loss_of(potential, data[1].batch(range(4)), SETTINGS, create_graph=False)
+    assert errors.energy_mae == pytest.approx(energy_error.abs().mean().item(), rel=1e-6)
+    assert errors.force_mae == pytest.approx(force_error.abs().mean().item(), rel=1e-6)
+    assert errors.force_rmse == pytest.approx(force_error.square().mean().sqrt().item(), rel=1e-6)
+
+
+def test_a_new_potential_starts_from_the_labels(fresh, data, frames):
+    potential = fresh()
+    assert potential.scale.item() == pytest.approx(np.sqrt(np.mean([s.forces**2 for s in frames[:8]])), rel=1e-6)
+    assert potential.offsets.dtype == torch.float64
+    offsets = dict(zip(potential.elements, potential.offsets.tolist(), strict=True))
+    mean = np.mean([s.energy for s in frames[:8]])
+    assert sum(offsets[int(z)] for z in frames[0].numbers) == pytest.approx(mean, abs=1e-9)
+
+
+def test_settings_are_strict():
+    for bad in ({"epoch": 3}, {"epochs": 0}, {"learning_rate": -1.0}, {"ema_decay": 1.0}):
+        with pytest.raises(ValidationError):
+            TrainingSettings(**bad)

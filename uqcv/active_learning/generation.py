@@ -1,0 +1,237 @@
+"""One generation of a campaign: its stages, from files to files.
+
+Each stage does nothing if its result is there; the file that says so is written last.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from uqcv.active_learning.evaluation import bins_seen, honesty, measure
+from uqcv.active_learning.harvesting import harvest, read_walkers
+from uqcv.active_learning.reference_data import Facts, read_topology, topology_bonds
+from uqcv.active_learning.state import CampaignFolder, GenerationFolder
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.fitting import evaluate_frames, fit_bundle
+from uqcv.config import Config
+from uqcv.files import read_json, write_json
+from uqcv.labeling.batch import Failure, label_structures
+from uqcv.labeling.reference import build_reference
+from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.potential import Potential
+from uqcv.potentials.storage import load_potential, save_potential
+from uqcv.potentials.training import new_potential, train
+from uqcv.progress import progress, say
+from uqcv.sampling.runner import run_walkers
+from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
+from uqcv.seeding import derive_seed
+from uqcv.simulation.validity import MoleculeGuard
+from uqcv.structures import Structure, elements, read_structures, write_structures
+
+
+class Generation:
+    """The stages of one generation; each does nothing if its result is there."""
+
+    def __init__(self, config: Config, campaign: CampaignFolder, number: int, facts: Facts | None) -> None:
+        self.config, self.campaign, self.number = config, campaign, number
+        self._facts = facts
+        self.paths: GenerationFolder = campaign.generation(number)
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the system."""
+        assert self._facts is not None
+        return self._facts
+
+    def _seed(self, purpose: str) -> int:
+        return derive_seed(self.config.seed, self.number, purpose)
+
+    def gather(self) -> None:
+        """Write the data of this generation: those of the last one and its labels."""
+        if self.paths.calibration.is_file():
+            return
+        if self.number == 0:
+            training = read_structures(self.campaign.initial, labelled=True)
+            held_out = read_structures(self.campaign.held_out, labelled=True)
+            half = len(held_out) // 2
+            validation, calibration = held_out[:half], held_out[half:]
+        else:
+            training, validation, calibration = self._grown(self.campaign.generation(self.number - 1))
+        write_structures(self.paths.training, training)
+        write_structures(self.paths.validation, validation)
+        write_structures(self.paths.calibration, calibration)
+
+    def _grown(self, before: GenerationFolder) -> tuple[list[Structure], ...]:
+        parts = [read_structures(p, labelled=True) for p in (before.training, before.validation, before.calibration)]
+        ceiling = self.facts.minimum_energy + self.config.campaign.max_label_energy
+        labels = read_structures(before.labelled, labelled=True) if before.labelled.is_file() else []
+        new = [s for s in labels if s.energy is not None and s.energy <= ceiling]
+        n_held_out = round(self.config.campaign.held_out_share * len(new))
+        # Spread over the selection, whose order goes from the most different frame to the least.
+        held = {int(k) for k in np.linspace(0, len(new) - 1, n_held_out + 2)[1:-1]} if n_held_out else set()
+        for order, k in enumerate(sorted(held)):
+            parts[1 + order % 2].append(new[k])
+        parts[0] += [s for k, s in enumerate(new) if k not in held]
+        return tuple(parts)
+
+    def train(self) -> None:
+        """Train the potential, from the last generation's if there is one."""
+        if self.paths.potential.is_file():
+            return
+        torch.manual_seed(self._seed("weights"))
+        training = self._dataset(self.paths.training)
+        validation = self._dataset(self.paths.validation)
+        warm = self.number > 0
+        if warm:
+            potential = load_potential(self.campaign.generation(self.number - 1).potential)
+        else:
+            known = elements(training.structures + validation.structures)
+            potential = new_potential(training, Potential(known, self.config.potential))
+        settings = self.config.training
+        potential.to_dtype(getattr(torch, settings.dtype)).to(settings.device)
+        epochs = settings.warm_epochs if warm else settings.epochs
+        with progress(f"generation {self.number}, training on {len(training)} frames", epochs) as update:
+            train(
+                potential, training, validation, settings, self._seed("batches"), warm,
+                self.paths.checkpoint, self.paths.history, update,
+            )  # fmt: skip
+        save_potential(potential.to_dtype(torch.float32).to("cpu"), self.paths.potential)
+        self.paths.checkpoint.unlink(missing_ok=True)
+
+    def _dataset(self, path: Path) -> Dataset:
+        settings = self.config.training
+        structures = read_structures(path, labelled=True)
+        return Dataset(structures, self.config.potential.cutoff, getattr(torch, settings.dtype), settings.device)
+
+    def fit(self) -> None:
+        """Fit the uncertainty and calibrate it."""
+        if self.paths.bundle.is_dir():
+            return
+        provenance = {"campaign": self.config.name, "generation": self.number, "seed": self.config.seed}
+        bundle = fit_bundle(
+            load_potential(self.paths.potential),
+            read_structures(self.paths.training, labelled=True),
+            read_structures(self.paths.calibration, labelled=True),
+            self.config.uncertainty,
+            self._seed("mixture"),
+            provenance,
+        )
+        bundle.save(self.paths.bundle)
+
+    def evaluate(self) -> None:
+        """Measure errors on held-out and test structures, and the map that training has seen."""
+        if self.paths.metrics.is_file():
+            return
+        training = read_structures(self.paths.training, labelled=True)
+        validation = read_structures(self.paths.validation, labelled=True)
+        test = read_structures(self.campaign.test, labelled=True) if self.campaign.test.is_file() else []
+        metrics: dict[str, Any] = {"generation": self.number, "n_training": len(training)}
+        metrics |= measure(Bundle.load(self.paths.bundle), validation, test, self.paths.scatter)
+        metrics |= bins_seen(training, self.facts.torsions, self.campaign.free_energy)
+        write_json(self.paths.metrics, metrics)
+        say(f"generation {self.number}: {_sentence(metrics)}")
+
+    def sample(self) -> None:
+        """Run the walkers that have not ended."""
+        bundle, settings = Bundle.load(self.paths.bundle), self.config.sampling
+        training = read_structures(self.paths.training, labelled=True)
+        rng = np.random.default_rng(self._seed("starts"))
+        n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
+        starts = choose_starts(training, n_newest, settings, rng)
+        relaxed = read_structures(self.campaign.relaxed)[0]
+        site = Site(self.paths.walkers, self.paths.bundle, self.campaign.topology, relaxed, self.facts.minimum_energy)
+        plans = plan_walkers(bundle, site, starts, settings, self._seed("walkers"))
+        with progress(f"generation {self.number}, {len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
+            ends = run_walkers(plans, settings.processes, update)
+        for k, end in enumerate(ends):
+            say(f"  walker {k}: {end.reason} after {end.steps} steps")
+
+    def _n_training(self, number: int) -> int:
+        return len(read_structures(self.campaign.generation(number).training))
+
+    def harvest(self) -> None:
+        """Select frames to label."""
+        if self.paths.harvest.is_file():
+            return
+        frames = read_walkers(self.paths.walkers, self.campaign.topology)
+        settings = self.config.sampling
+        with progress(f"generation {self.number}, harvest", max(1, len(frames))) as update:
+            result = harvest(
+                Bundle.load(self.paths.bundle),
+                frames,
+                read_structures(self.paths.training, labelled=True),
+                self._guard(),
+                self.facts.minimum_energy + settings.max_energy,
+                settings.bias.component,
+                self.config.harvest,
+                update,
+            )
+        self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
+        if result.structures:
+            write_structures(
+                self.paths.selected, [s.with_info(origin=f"generation {self.number}") for s in result.structures]
+            )
+        write_json(
+            self.paths.harvest,
+            {"threshold": result.threshold, "funnel": list(result.funnel.steps), "problems": result.problems},
+        )
+        say(f"  harvest: {result.funnel}")
+
+    def _guard(self) -> MoleculeGuard:
+        relaxed = read_structures(self.campaign.relaxed)[0]
+        bonds = topology_bonds(read_topology(self.campaign.topology))
+        return MoleculeGuard.from_structure(relaxed, bonds or None, self.config.sampling.validity)
+
+    def label(self, budget: int | None) -> None:
+        """Label the selected frames, at most `budget` of them."""
+        if self.paths.label_summary.is_file():
+            return
+        selected = read_structures(self.paths.selected)[:budget] if self.paths.selected.is_file() else []
+        labelled: list[Structure] = []
+        failures: list[Failure] = []
+        if selected:
+            method = build_reference(self.config.reference)
+            with progress(f"generation {self.number}, labelling", len(selected)) as update:
+                labelled, failures = label_structures(
+                    method,
+                    selected,
+                    self.paths.labelled,
+                    self.paths.failures,
+                    lambda done, wanted: update(done, ""),
+                )
+        write_json(self.paths.label_summary, self._label_summary(len(selected), labelled, len(failures)))
+
+    def _label_summary(self, n: int, labelled: list[Structure], n_failed: int) -> dict[str, Any]:
+        ceiling = self.facts.minimum_energy + self.config.campaign.max_label_energy
+        too_high = sum(s.energy is not None and s.energy > ceiling for s in labelled)
+        summary: dict[str, Any] = {"sent": n, "failed": n_failed, "too_high": too_high}
+        summary["kept"] = len(labelled) - too_high
+        if labelled:
+            bundle = Bundle.load(self.paths.bundle)
+            summary |= honesty(bundle, evaluate_frames(bundle, labelled), labelled, "biased")
+            summary["highest_energy"] = max(s.energy for s in labelled if s.energy) - self.facts.minimum_energy
+        return summary
+
+    def label_count(self) -> int:
+        """Return how many structures this generation sent to the reference method."""
+        return int(read_json(self.paths.label_summary)["sent"]) if self.paths.label_summary.is_file() else 0
+
+    def note_time(self, stage: str, seconds: float) -> None:
+        """Keep the wall time of a stage; that of an interrupted one counts from its last start."""
+        path = self.paths.path / "seconds.json"
+        times = read_json(path) if path.is_file() else {}
+        write_json(path, {stage: seconds} | times)
+
+
+def _sentence(metrics: dict[str, Any]) -> str:
+    parts = [f"{metrics['n_training']} training frames"]
+    for name in ("validation", "test"):
+        if f"{name}_force_mae" in metrics:
+            parts.append(f"{name} force error {1000 * metrics[f'{name}_force_mae']:.1f} meV/Å")
+    if "bins_visited" in metrics:
+        parts.append(f"{metrics['bins_visited']} of {metrics['bins_relevant']} relevant bins seen")
+    return ", ".join(parts)
