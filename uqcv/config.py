@@ -60,7 +60,7 @@ class TestSettings(_Strict):
 class CampaignSettings(_Strict):
     """When the loop stops, and what it does with labels."""
 
-    generations: int = Field(4, ge=1, description="rounds of sampling and labelling; a last training follows")
+    generations: int = Field(4, ge=1, description="potentials that are trained; all but the last one sample")
     label_budget: int | None = Field(None, ge=1, description="most labels of harvested frames; null: no limit")
     held_out_share: float = Field(
         0.1, ge=0, lt=0.5, description="share of new labels that joins validation and calibration, in turn"

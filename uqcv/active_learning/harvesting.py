@@ -95,7 +95,7 @@ def harvest(
     threshold = threshold_from_calibration(bundle.settings.distributions[component].held_out, settings.quantile)
     if not frames:
         return Harvest([], Funnel().then("frames", 0), threshold, {})
-    evaluated = evaluate_frames(bundle, frames, report=report)
+    evaluated = evaluate_frames(bundle, frames, report=report, forces=False)
     problems = [guard.problem(s.positions, s.cell) for s in frames]
     too_high = evaluated.energies > energy_ceiling
     problems = [p or ("energy" if high else None) for p, high in zip(problems, too_high, strict=True)]

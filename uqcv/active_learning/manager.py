@@ -105,7 +105,7 @@ class Campaign:
     def _limit(self, number: int) -> str | None:
         """Return why this generation is the last, or None."""
         limits = self.config.campaign
-        if number >= limits.generations:
+        if number + 1 >= limits.generations:
             return f"{limits.generations} generations"
         if limits.label_budget is not None and self._labels_before(number) >= limits.label_budget:
             return f"label budget of {limits.label_budget} is spent"

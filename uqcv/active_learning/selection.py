@@ -39,7 +39,7 @@ class HarvestSettings(BaseModel):
         description="Frames above this are given up as broken; null: those above max_error (unit of the uncertainty)",
     )
     max_error: float = Field(
-        default=0.6, gt=0, description="Expected force error above which frames are given up as broken, eV/Å"
+        default=0.8, gt=0, description="Expected force error above which frames are given up as broken, eV/Å"
     )
     duplicate_tolerance: float = Field(
         default=0.1,

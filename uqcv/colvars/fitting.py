@@ -129,7 +129,7 @@ class FrameEvaluations:
     energies
         eV, shape (k,).
     forces
-        eV/Å, one array of shape (n, 3) per structure.
+        eV/Å, one array of shape (n, 3) per structure; empty if they were not asked for.
     atomic
         Uncertainty of each atom, one array of shape (n,) per structure.
     pooled
@@ -155,6 +155,7 @@ def evaluate_frames(
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
     report: Any = None,
+    forces: bool = True,
 ) -> FrameEvaluations:
     """Evaluate a bundle on structures, by the code that a simulation uses.
 
@@ -166,9 +167,11 @@ def evaluate_frames(
         Of torch.
     report
         Called with the number of frames done and a note.
+    forces
+        Whether forces are wanted, which more than doubles the time.
     """
     systems: dict[tuple, UncertaintyCV] = {}
-    energies, forces, atomic = [], [], []
+    energies, all_forces, atomic = [], [], []
     pooled: dict[str, list[float]] = {kind: [] for kind in POOLINGS}
     for k, s in enumerate(structures):
         key = (s.numbers.tobytes(), s.pbc.tobytes())
@@ -176,10 +179,11 @@ def evaluate_frames(
             systems[key] = UncertaintyCV(bundle, s.numbers.tolist(), s.pbc.tolist(), dtype, device)
         evaluation = systems[key].evaluate(s.positions, s.cell)
         energies.append(evaluation.energy)
-        forces.append(evaluation.forces())
+        if forces:
+            all_forces.append(evaluation.forces())
         atomic.append(evaluation.atomic)
         for kind in POOLINGS:
             pooled[kind].append(evaluation.value(kind))
         if report is not None:
             report(k + 1, "")
-    return FrameEvaluations(np.array(energies), forces, atomic, {k: np.array(v) for k, v in pooled.items()})
+    return FrameEvaluations(np.array(energies), all_forces, atomic, {k: np.array(v) for k, v in pooled.items()})

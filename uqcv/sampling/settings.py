@@ -24,7 +24,7 @@ class BiasSettings(BaseModel):
     pace: float = Field(50.0, gt=0, description="time between hills, fs")
     bias_factor: float = Field(10.0, gt=1, description="bias factor of well-tempered metadynamics")
     barrier: float = Field(30.0, gt=0, description="barrier that OPES shall overcome, kJ/mol")
-    wall_error: float = Field(0.6, gt=0, description="expected force error at which a wall begins, eV/Å")
+    wall_error: float = Field(0.8, gt=0, description="expected force error at which a wall begins, eV/Å")
     wall: float | None = Field(None, description="uncertainty at which the wall begins; null: from wall_error")
     kappa: float = Field(200.0, ge=0, description="force constant of the wall, kJ/mol per squared uncertainty")
     spring: float = Field(1000.0, gt=0, description="spring of the fictitious particle, kJ/mol per squared uncertainty")
@@ -48,7 +48,7 @@ class SamplingSettings(BaseModel):
         "newest", description="training frames that walkers start from: any, or those labelled last"
     )
     bias: BiasSettings = Field(default_factory=BiasSettings, description="the bias along the uncertainty")
-    ceiling_error: float = Field(1.0, gt=0, description="expected force error at which a walker ends, eV/Å")
+    ceiling_error: float = Field(1.2, gt=0, description="expected force error at which a walker ends, eV/Å")
     max_energy: float = Field(3.0, gt=0, description="energy above the minimum at which a walker ends, eV")
     max_temperature_ratio: float = Field(3.0, gt=1, description="instantaneous over thermostat temperature at the end")
     validity: ValiditySettings = Field(default_factory=ValiditySettings, description="limits of bonds and contacts")
