@@ -25,7 +25,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(line: str) -> None:
     """Print one line about what is being done."""
-    console.print(line, markup=False)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 
 from uqcv.active_learning.evaluation import bins_seen, honesty, measure
 from uqcv.active_learning.harvesting import harvest, read_walkers
-from uqcv.active_learning.reference_data import Facts, read_topology, topology_bonds
+from uqcv.active_learning.reference_data import Facts
 from uqcv.active_learning.state import CampaignFolder, GenerationFolder
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames, fit_bundle
@@ -29,6 +29,7 @@ from uqcv.progress import progress, say
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed
+from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure, elements, read_structures, write_structures
 

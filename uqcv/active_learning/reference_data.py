@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from openmm import app
-
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.config import Config
 from uqcv.errors import InputError
-from uqcv.files import read_json, read_with, write_json
+from uqcv.files import read_json, write_json
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.reference import ReferenceMethod, build_reference
@@ -21,6 +19,7 @@ from uqcv.labeling.relaxation import relax
 from uqcv.labeling.torsions import backbone_torsions, torsion_angle
 from uqcv.progress import say
 from uqcv.seeding import derive_seed
+from uqcv.simulation.topology import Topology, read_topology, topology_numbers
 from uqcv.structures import Structure, read_structures, write_structures
 
 Torsions = Mapping[str, tuple[int, int, int, int]]
@@ -80,19 +79,9 @@ def _made(path: Path, name: str, make: Callable[[], list[Structure]]) -> list[St
     return read_structures(path, labelled=True)
 
 
-def read_topology(path: Path) -> app.Topology:
-    """Return the OpenMM topology of a PDB file."""
-    return read_with(path, lambda p: app.PDBFile(str(p)).topology, "PDB")
-
-
-def topology_bonds(topology: app.Topology) -> list[tuple[int, int]]:
-    """Return the bonds of a topology as pairs of indices from 0."""
-    return [(bond[0].index, bond[1].index) for bond in topology.bonds()]
-
-
-def _starting_structure(config: Config, topology: app.Topology) -> Structure:
+def _starting_structure(config: Config, topology: Topology) -> Structure:
     """Return the first frame of the user's own data, or the positions in the PDB file."""
-    numbers = [atom.element.atomic_number for atom in topology.atoms()]
+    numbers = topology_numbers(topology)
     source = config.initial.file or config.system.topology
     start = read_structures(source)[0]
     if start.numbers.tolist() != numbers:
@@ -100,7 +89,7 @@ def _starting_structure(config: Config, topology: app.Topology) -> Structure:
     return Structure(start.numbers, start.positions, start.cell, start.pbc)
 
 
-def backbone_or_named(config: Config, topology: app.Topology) -> Torsions:
+def backbone_or_named(config: Config, topology: Topology) -> Torsions:
     """Return the torsions that a campaign draws maps of.
 
     Raises

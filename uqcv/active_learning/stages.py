@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
-from uqcv.active_learning.reference_data import backbone_or_named, read_topology, topology_bonds
+from uqcv.active_learning.reference_data import backbone_or_named
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.analysis.evaluation import evaluate_trajectory
 from uqcv.analysis.trajectories import load_trajectory, read_trajectory, write_bfactor_pdb
@@ -30,6 +30,7 @@ from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed
+from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.simulation.walker import WalkerEnd
 from uqcv.structures import Structure, elements, read_structures, write_structures

@@ -14,7 +14,8 @@ from openmm import app, unit
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.simulation.plumed_bridge import PlumedBridge
-from uqcv.units import ANGSTROM_TO_NM, EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
+from uqcv.simulation.topology import topology_numbers
+from uqcv.units import EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
 POTENTIAL_GROUP, BIAS_GROUP = 0, 1
@@ -29,11 +30,6 @@ def bare_system(topology: app.Topology) -> openmm.System:
     if box is not None:
         system.setDefaultPeriodicBoxVectors(*box)
     return system
-
-
-def topology_numbers(topology: app.Topology) -> list[int]:
-    """Return the atomic numbers of a topology, in its order."""
-    return [atom.element.atomic_number for atom in topology.atoms()]
 
 
 class NetworkForce:
@@ -192,8 +188,3 @@ def _add(system: openmm.System, function: Any, periodic: bool, group: int) -> No
     force.setForceGroup(group)
     force.setName(type(function).__name__)
     system.addForce(force)
-
-
-def positions_in_nm(positions: Array) -> Array:
-    """Return positions for OpenMM (nm) from ours (Å)."""
-    return np.asarray(positions) * ANGSTROM_TO_NM

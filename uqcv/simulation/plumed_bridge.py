@@ -8,6 +8,10 @@ same bias and leave no trace.
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +71,9 @@ class PlumedBridge:
         import_modules(text, module_folder)
         if uses_pycv(text) and not loads_plugin(text):
             text = f"LOAD FILE={pycv_plugin()}\n{text}"
-        self._plumed = self._plumed_module.Plumed()
-        self._start(text, time_step, temperature, log)
+        with _stderr_to(log):
+            self._plumed = self._plumed_module.Plumed()
+            self._start(text, time_step, temperature, log)
 
     def _start(self, text: str, time_step: float, temperature: float, log: Path | None) -> None:
         commands = (
@@ -151,6 +156,23 @@ class PlumedBridge:
             if cause is None:
                 raise UqcvError(f"step {step}: PLUMED stopped: {_plumed_words(error)}") from error
             raise type(cause)(f"step {step}: {cause}") from error
+
+
+@contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """Send what the kernel says about its own loading to a file beside its log instead of the terminal."""
+    if log is None:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(log.with_suffix(".stderr"), "wb") as target:
+        os.dup2(target.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _cause() -> UqcvError | None:

@@ -22,6 +22,7 @@ from uqcv.colvars.export import export
 from uqcv.errors import InputError, UqcvError
 from uqcv.files import write_json, write_text
 from uqcv.simulation.forces import BIAS_GROUP, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
+from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
@@ -149,8 +150,8 @@ def run_walker(plan: WalkerPlan, report: Callable[[int], None] | None = None) ->
 class _Walker:
     def __init__(self, plan: WalkerPlan) -> None:
         self.plan = plan
-        topology = app.PDBFile(str(plan.topology)).topology
-        bonds = [(b[0].index, b[1].index) for b in topology.bonds()]
+        topology = read_topology(plan.topology)
+        bonds = topology_bonds(topology)
         self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
         system = bare_system(topology)
         bundle = Bundle.load(plan.bundle)
@@ -257,7 +258,7 @@ class _Walker:
             ("temperature", temperature, plan.temperature_ceiling, " K"),
         ):
             if not value <= limit:
-                return f"{name} {value:.4g}{unit_name} passed its ceiling of {limit:.4g}{unit_name}"
+                return f"{name} passed its ceiling: {value:.4g}{unit_name} above {limit:.4g}{unit_name}"
         return None
 
     def _temperature(self, state: openmm.State) -> float:

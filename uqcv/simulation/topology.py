@@ -1,0 +1,32 @@
+"""What a PDB file says beside positions: elements and bonds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openmm import app
+
+from uqcv.files import read_with
+
+Topology = app.Topology
+
+
+def read_topology(path: Path) -> Topology:
+    """Return the OpenMM topology of a PDB file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not PDB.
+    """
+    return read_with(path, lambda p: app.PDBFile(str(p)).topology, "PDB")
+
+
+def topology_numbers(topology: Topology) -> list[int]:
+    """Return the atomic numbers of a topology, in its order."""
+    return [atom.element.atomic_number for atom in topology.atoms()]
+
+
+def topology_bonds(topology: Topology) -> list[tuple[int, int]]:
+    """Return the bonds of a topology as pairs of indices from 0."""
+    return [(bond[0].index, bond[1].index) for bond in topology.bonds()]
