@@ -67,7 +67,8 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     _make_test(config, folder, method, torsions)
     lowest = min(s.energy for s in (relaxed, *frames, *held_out) if s.energy is not None)
     facts = Facts(dict(torsions), lowest)
-    write_json(folder.facts, asdict(facts))
+    free_energy = folder.free_energy.name if folder.free_energy.is_file() else None
+    write_json(folder.facts, asdict(facts) | {"free_energy": free_energy})
     return facts
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from openmm import app
 
 from uqcv.files import read_with
 
-Topology = app.Topology
+Topology: TypeAlias = app.Topology
 
 
 def read_topology(path: Path) -> Topology:
