@@ -21,15 +21,24 @@ from uqcv.potentials.potential import Potential
 from uqcv.potentials.training import TrainingSettings, new_potential, train
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.structures import Structure
+from uqcv.uncertainty.calibration import CalibrationSettings
 from uqcv.uncertainty.gmm import GMMSettings
-from uqcv.uncertainty.pooling import POOLINGS
+from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
 
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 NETWORK = PaiNNSettings(n_features=16, n_layers=2, n_radial=8, cutoff=4.0)
-UNCERTAINTY = UncertaintySettings(gmm=GMMSettings(n_components=3))
+# All that matters is said here, so that other defaults change no test.
+TRAINING = TrainingSettings(
+    epochs=4, batch_size=5, learning_rate=2e-3, energy_weight=10.0, force_weight=1.0, ema_decay=0.9, warmup_steps=5
+)
+UNCERTAINTY = UncertaintySettings(
+    gmm=GMMSettings(n_components=3, per_element=False, regularisation=1e-3),
+    pooling=PoolingSettings(transform="log", atoms="heavy", sharpness=4.0, local_radius=3.0),
+    calibration=CalibrationSettings(coverage=0.9),
+)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +93,7 @@ def frames(force_field) -> list[Structure]:
 @pytest.fixture(scope="session")
 def molecule(frames, force_field) -> Structure:
     """A labelled frame that is in no training set, and a bit stranger than those that are."""
-    noise = np.random.default_rng(5).normal(scale=0.03, size=(22, 3))
+    noise = np.random.default_rng(2).normal(scale=0.03, size=(22, 3))
     return force_field.label(frames[-1].with_positions(frames[-1].positions + noise))
 
 
@@ -95,8 +104,7 @@ def bundle(frames) -> Bundle:
     training, held_out = frames[:24], frames[24:34]
     data = Dataset(training, NETWORK.cutoff)
     network = new_potential(data, Potential((1, 6, 7, 8), NETWORK))
-    settings = TrainingSettings(epochs=4, learning_rate=2e-3, batch_size=5, warmup_steps=5)
-    train(network, data, Dataset(held_out, NETWORK.cutoff), settings, seed=0)
+    train(network, data, Dataset(held_out, NETWORK.cutoff), TRAINING, seed=0)
     return fit_bundle(network, training, held_out, UNCERTAINTY, seed=0)
 
 

@@ -1,6 +1,7 @@
 """Training learns, repeats itself, and goes on from where it was stopped to the very same weights."""
 
 import csv
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,8 +19,12 @@ from uqcv.potentials.training import (
     train,
 )
 
-SETTINGS = TrainingSettings(epochs=4, warm_epochs=2, batch_size=4, warmup_steps=3)
-LEARNING = TrainingSettings(epochs=20, warm_epochs=1, batch_size=2, learning_rate=0.01, warmup_steps=5, ema_decay=0.5)
+SETTINGS = TrainingSettings(
+    epochs=4, warm_epochs=2, batch_size=4, learning_rate=2e-3, energy_weight=10.0, force_weight=0.5, warmup_steps=3
+)
+LEARNING = SETTINGS.model_copy(
+    update={"epochs": 20, "warm_epochs": 1, "batch_size": 2, "learning_rate": 0.01, "ema_decay": 0.5}
+)
 
 
 class Stopped(Exception):  # noqa: N818
@@ -59,8 +64,8 @@ def test_the_errors_fall(fresh, data):
     before = measure_errors(potential, data[1])
     train(potential, *data, LEARNING, seed=0)
     after = measure_errors(potential, data[1])
-    assert after.loss < 0.6 * before.loss
-    assert after.force_mae < 0.8 * before.force_mae
+    assert after.loss < 0.8 * before.loss
+    assert after.force_mae < 0.85 * before.force_mae
 
 
 def test_training_repeats_itself(fresh, data):
@@ -96,6 +101,29 @@ def test_the_checkpoint_of_another_run_is_not_used(fresh, data, frames, tmp_path
     with pytest.raises(Stopped):
         train(fresh(), others, data[1], SETTINGS, seed=0, checkpoint=checkpoint, report=stop_after(1))
     assert same(train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint), train(fresh(), *data, SETTINGS, 0))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 3}, {"warm": True}, {"settings": SETTINGS.model_copy(update={"clip": 5.0})}]
+)
+def test_the_checkpoint_of_other_arguments_is_not_used(fresh, data, tmp_path, changes):
+    checkpoint, usual = tmp_path / "training.pt", {"settings": SETTINGS, "seed": 0}
+    with pytest.raises(Stopped):
+        train(fresh(), *data, **usual | changes, checkpoint=checkpoint, report=stop_after(1))
+    assert same(train(fresh(), *data, **usual, checkpoint=checkpoint), train(fresh(), *data, **usual))
+
+
+def test_each_epoch_has_an_order_of_its_own(fresh, frames, data):
+    class Recorded(Dataset):
+        orders: ClassVar[list] = []
+
+        def batches(self, size, seed=None):
+            batches = list(super().batches(size, seed))
+            self.orders.append([float(e) for b in batches for e in b.energies])
+            return iter(batches)
+
+    train(fresh(), Recorded(frames[:8], 4.0), data[1], SETTINGS, seed=0)
+    assert len({tuple(order) for order in Recorded.orders}) == SETTINGS.epochs
 
 
 @pytest.mark.parametrize("changes", [{"seed": 5}, {"n_features": 8}, {"n_layers": 1}])
@@ -163,7 +191,7 @@ def test_divergence_is_one_clear_line(fresh, data):
 def test_the_loss_is_the_formula(fresh, data):
     potential, batch = fresh(), data[1].batch([0, 1])
     loss, energy_error, force_error = loss_of(potential, batch, SETTINGS, create_graph=False)
-    expected = 10.0 * ((energy_error / 22) ** 2).mean() + (force_error**2).mean()
+    expected = 10.0 * ((energy_error / 22) ** 2).mean() + 0.5 * (force_error**2).mean()
     assert loss.item() == pytest.approx(expected.item())
     errors = measure_errors(potential, data[1])
     _, energy_error, force_error = loss_of(potential, data[1].batch(range(4)), SETTINGS, create_graph=False)

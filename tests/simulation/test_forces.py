@@ -252,6 +252,48 @@ def test_a_barostat_deposits_each_hill_once(here, alloy, crystal_bundle, crystal
     np.testing.assert_allclose(hills[:, 1], colvar[2::2, 1], rtol=1e-12)
 
 
+def velocity_verlet() -> openmm.CustomIntegrator:
+    """One force evaluation per step, kept from the step before unless a barostat moved."""
+    integrator = openmm.CustomIntegrator(0.001)
+    integrator.addUpdateContextState()
+    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
+    integrator.addComputePerDof("x", "x+dt*v")
+    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
+    return integrator
+
+
+INTEGRATORS = {
+    "Verlet": lambda: openmm.VerletIntegrator(0.001),
+    "Langevin": lambda: openmm.LangevinIntegrator(300.0, 1.0, 0.001),
+    "Nose-Hoover": lambda: openmm.NoseHooverIntegrator(300.0, 1.0, 0.001),
+    "custom": velocity_verlet,
+}
+
+
+@pytest.mark.parametrize("integrator", INTEGRATORS.values(), ids=INTEGRATORS)
+def test_rejected_trials_leave_no_trace_with_any_integrator(here, integrator):
+    topology = app.Topology()
+    residue = topology.addResidue("AR", topology.addChain())
+    for _ in range(4):
+        topology.addAtom("Ar", app.Element.getBySymbol("Ar"), residue)
+    topology.setPeriodicBoxVectors(np.eye(3) * NM)
+    system = bare_system(topology)
+    text = "v: VOLUME\nRESTRAINT ARG=v AT=1 KAPPA=100000\nPRINT ARG=v FILE=COLVAR FMT=%25.17g"
+    bias = add_plumed(system, topology, text, 300.0, 1.0)
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
+    barostat.setRandomNumberSeed(3)
+    system.addForce(barostat)
+    steps = integrator()
+    context = make_context(system, np.random.default_rng(0).uniform(size=(4, 3)), steps)
+    volumes = [1.0]
+    for _ in range(40):
+        steps.step(1)
+        volumes.append(context.getState().getPeriodicBoxVolume().value_in_unit(NM**3))
+    bias.close()
+    assert 5 < (np.diff(volumes) == 0).sum() < 35, "both kinds of trial must occur"
+    np.testing.assert_allclose(np.loadtxt("COLVAR")[:, 1], volumes[1:], rtol=1e-9)
+
+
 def test_the_input_may_be_a_file(here, pdb, exported, molecule):
     folder, module = exported
     (here / "plumed.dat").write_text(restraint(module))

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import zoom
 
@@ -168,6 +168,10 @@ def calibration_figure(expected: ArrayLike, errors: ArrayLike, asked: float | No
     ax.plot(limits, limits, color=BLACK, linewidth=0.8)
     ax.fill_between(limits, limits, limits[0], color=BLUE, alpha=0.06, linewidth=0)
     ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal", title=title)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="calibrated uncertainty (eV/Å)", ylabel="mean force error of the frame (eV/Å)")
     text = f"{100 * coverage(u, e):.0f} % of {len(u)} frames\nare below the line"
     text += f" (asked: {100 * asked:.0f} %)" if asked is not None else ""
