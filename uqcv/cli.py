@@ -257,7 +257,10 @@ def _pairs(settings: list[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {text} was given; key=value is expected, such as sampling.walkers=8")
-        pairs[key.strip()] = yaml.safe_load(value)
+        try:
+            pairs[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {text} was given; the value cannot be read as YAML") from error
     return pairs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -156,13 +156,14 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     return f"{key}: {problem['input']!r} was given; {problem['msg'].lower()}"
 
 
-def _keys_of(model: type[BaseModel]) -> list[str]:
+def _keys_of(annotation: Any) -> list[str]:
+    """Return the names of all settings within a type, which may be a union of models."""
     keys: list[str] = []
-    for name, info in model.model_fields.items():
-        keys.append(name)
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys += _keys_of(inner)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, info in annotation.model_fields.items():
+            keys += [name, *_keys_of(info.annotation)]
+    for inner in get_args(annotation):
+        keys += _keys_of(inner)
     return keys
 
 
@@ -190,6 +191,10 @@ def _anchored(config: Config, folder: Path) -> Config:
     for name in ("initial", "test"):
         section = getattr(config, name)
         update[name] = section.model_copy(update={"file": anchor(section.file)})
+    template = config.sampling.bias.template
+    if template is not None and (folder / template).is_file():  # else it is the name of one of ours
+        bias = config.sampling.bias.model_copy(update={"template": str(folder / template)})
+        update["sampling"] = config.sampling.model_copy(update={"bias": bias})
     return config.model_copy(update=update)
 
 

@@ -136,6 +136,8 @@ def _checked(name: str, value: ArrayLike, shape: tuple[int, ...], dtype: Any = n
         array = np.array(value, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: {error}; numbers are expected") from error
+    if dtype is np.int64 and not np.array_equal(array, np.asarray(value)):
+        raise InputError(f"{name}: whole numbers are expected")
     if array.shape != shape:
         raise InputError(f"{name}: shape {array.shape} was given; {shape} is expected")
     if dtype is np.float64 and not np.isfinite(array).all():

@@ -9,7 +9,7 @@ from openmm import app, unit
 from uqcv.colvars.export import export, module_name
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError, PlumedInputError, UnknownElementError
-from uqcv.simulation.forces import add_plumed, add_potential, bare_system, positions_in_nm, topology_numbers
+from uqcv.simulation.forces import add_plumed, add_potential, bare_system, topology_numbers
 from uqcv.structures import Structure
 from uqcv.units import EV_TO_KJMOL
 
@@ -332,6 +332,7 @@ def test_the_error_behind_openmms_text_is_kept(here, pdb, exported, molecule):
         context.getState(energy=True)
     assert isinstance(bias.error, InputError)
     assert str(bias.error).startswith("step 0: positions: shape (21, 3) was given; (22, 3) is expected")
+    bias.close()
 
 
 def test_an_unknown_element(alloy, bundle):
@@ -362,10 +363,6 @@ def test_energy_is_conserved(pdb, bundle):
         kinetic.append(state.getKineticEnergy().value_in_unit(KJMOL))
         totals.append(kinetic[-1] + state.getPotentialEnergy().value_in_unit(KJMOL))
     assert np.ptp(totals) < 0.05 * np.ptp(kinetic)
-
-
-def test_positions_in_nm():
-    np.testing.assert_allclose(positions_in_nm(np.array([[1.0, 2.0, -3.0]])), [[0.1, 0.2, -0.3]])
 
 
 @pytest.mark.parametrize("n_walls", [1, 2])

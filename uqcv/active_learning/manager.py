@@ -52,8 +52,8 @@ class Campaign:
             self.state = CampaignState.load(self.folder.state)
 
     def _require_same_settings(self) -> None:
-        if not self.folder.config.is_file():
-            return
+        if not (self.folder.config.is_file() and self.folder.relaxed.is_file()):
+            return  # nothing was computed yet: a setting that could not be may be mended
         before = read_with(self.folder.config, lambda p: yaml.safe_load(p.read_text(encoding="utf-8")), "YAML")
         now = self.config.model_dump(mode="json")
         for key in MAY_CHANGE:

@@ -123,8 +123,12 @@ class Bundle:
             torch.save({"potential": self.potential.state_dict(), "uncertainty": self.uncertainty.state_dict()}, handle)
         header = {"format_version": FORMAT_VERSION, "uqcv": uqcv.__version__, "hash": self.hash, "units": UNITS}
         write_json(temporary / SETTINGS_FILE, header | {"settings": self.settings.model_dump(mode="json")})
-        shutil.rmtree(folder, ignore_errors=True)
+        before = folder.with_name(f".{folder.name}.before")
+        shutil.rmtree(before, ignore_errors=True)
+        if folder.is_dir():
+            folder.rename(before)
         temporary.rename(folder)
+        shutil.rmtree(before, ignore_errors=True)
         return folder
 
     @classmethod

@@ -10,6 +10,7 @@ import numpy as np
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import module_name
+from uqcv.colvars.pycv import component_name
 from uqcv.errors import InputError
 from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
 from uqcv.simulation.plumed_input import fill_template
@@ -92,8 +93,8 @@ def plumed_fields(
     return {
         "atoms": f"1-{n_atoms}",
         "module": module_name(bundle),
-        "component": bias.component,
-        "cv": f"u.py-{bias.component}",
+        "component": component_name(bias.component),
+        "cv": f"u.py-{component_name(bias.component)}",
         "sigma": bias.sigma if bias.sigma is not None else bias.sigma_ratio * spread,
         "height": bias.height,
         "pace": max(1, round(bias.pace / time_step)),

@@ -1,0 +1,176 @@
+"""The stages of one generation, on copies of a real campaign."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+
+from uqcv.active_learning.generation import Generation
+from uqcv.active_learning.reference_data import prepare
+from uqcv.active_learning.state import CampaignFolder
+from uqcv.colvars.bundle import Bundle
+from uqcv.config import Config
+from uqcv.files import read_json
+from uqcv.potentials.storage import load_potential
+from uqcv.structures import read_structures
+
+
+@pytest.fixture
+def copied(tiny, tmp_path) -> CampaignFolder:
+    shutil.copytree(tiny.folder.path, tmp_path / "copy")
+    return CampaignFolder(tmp_path / "copy")
+
+
+@pytest.fixture
+def stage_of(copied, make_config):
+    def make(number: int, changes: dict | None = None) -> Generation:
+        config: Config = make_config(changes)
+        return Generation(config, copied, number, prepare(config, copied))
+
+    return make
+
+
+def count(path) -> int:
+    return len(read_structures(path, labelled=True))
+
+
+def test_a_stage_with_a_result_does_nothing(copied, stage_of, files_of):
+    before = files_of(copied.path)
+    for number in (0, 1):
+        work = stage_of(number)
+        for stage in (work.gather, work.train, work.fit, work.evaluate, work.sample, work.harvest):
+            stage()
+        work.label(None)
+    assert files_of(copied.path) == before
+
+
+def test_the_first_data_are_the_initial_ones(copied):
+    first = copied.generation(0)
+    assert first.training.read_bytes() == copied.initial.read_bytes()
+    halves = read_structures(first.validation) + read_structures(first.calibration)
+    held_out = read_structures(copied.held_out)
+    assert len(halves) == len(held_out) and count(first.validation) == 4
+    for one, other in zip(halves, held_out, strict=True):
+        np.testing.assert_array_equal(one.positions, other.positions)
+
+
+def grow(copied, work) -> tuple[int, int, int]:
+    paths = copied.generation(1)
+    for path in (paths.training, paths.validation, paths.calibration):
+        path.unlink()
+    work.gather()
+    return count(paths.training), count(paths.validation), count(paths.calibration)
+
+
+def test_new_labels_join_the_data(copied, stage_of):
+    assert count(copied.generation(0).labelled) == 3
+    assert grow(copied, stage_of(1)) == (11, 4, 4)
+    training = read_structures(copied.generation(1).training)
+    np.testing.assert_array_equal(training[0].positions, read_structures(copied.initial)[0].positions)
+    assert [s.info["origin"] for s in training] == ["initial"] * 8 + ["generation 0"] * 3
+
+
+def test_a_share_of_new_labels_is_held_out(copied, stage_of):
+    assert grow(copied, stage_of(1, {"campaign.held_out_share": 0.4})) == (10, 5, 4)
+    kept = read_structures(copied.generation(1).training)[8:] + read_structures(copied.generation(1).validation)[4:]
+    labels = read_structures(copied.generation(0).labelled)
+    assert {s.energy for s in kept} == {s.energy for s in labels}, "each label is used once"
+
+
+def test_labels_that_are_too_high_stay_out(copied, stage_of):
+    facts = prepare(stage_of(0).config, copied)
+    above = sorted(s.energy - facts.minimum_energy for s in read_structures(copied.generation(0).labelled))
+    work = stage_of(1, {"campaign.max_label_energy": 0.5 * (above[0] + above[1])})
+    assert grow(copied, work) == (9, 4, 4)
+
+
+def test_without_labels_the_data_stay(copied, stage_of):
+    copied.generation(0).labelled.unlink()
+    assert grow(copied, stage_of(1)) == (8, 4, 4)
+
+
+def test_training_goes_on_from_the_last_potential(copied):
+    weights = [load_potential(copied.generation(k).potential).state_dict() for k in range(2)]
+    tensors = [k for k, v in weights[0].items() if v.is_floating_point() and v.numel() > 8]
+    distances = [float((weights[1][k] - weights[0][k]).norm() / (weights[0][k].norm() + 1e-12)) for k in tensors]
+    assert 0 < max(distances) < 0.5, "two epochs move a warm start a little; new weights would be elsewhere"
+    rows = (copied.generation(1).path / "training" / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2
+    assert not copied.generation(1).checkpoint.exists()
+
+
+def test_the_bundle_is_calibrated_on_this_generations_frames(copied):
+    for k in range(2):
+        paths = copied.generation(k)
+        settings = Bundle.load(paths.bundle).settings
+        assert settings.frame_calibration.n == count(paths.calibration)
+        assert settings.provenance == {"campaign": "tiny", "generation": k, "seed": 0}
+    first, second = (Bundle.load(copied.generation(k).bundle).hash for k in range(2))
+    assert first != second
+
+
+def test_metrics(copied):
+    metrics = read_json(copied.generation(0).metrics)
+    assert (metrics["generation"], metrics["n_training"]) == (0, 8)
+    for name in ("validation", "test"):
+        assert 0 < metrics[f"{name}_force_mae"] < metrics[f"{name}_force_rmse"]
+        assert 0 <= metrics[f"{name}_coverage"] <= 1 and -1 <= metrics[f"{name}_spearman"] <= 1
+    assert 1 <= metrics["bins_visited"] <= metrics["bins_relevant"]
+    with open(copied.generation(0).scatter, newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    errors = np.array([float(row["force_error"]) for row in rows])
+    bundle = Bundle.load(copied.generation(0).bundle)
+    test = read_structures(copied.test, labelled=True)
+    assert len(rows) == len(test) == 16
+    covered = np.array([float(row["expected_error"]) for row in rows]) >= errors
+    assert covered.mean() == pytest.approx(metrics["test_coverage"])
+    calibrated = bundle.settings.frame_calibration([float(row["uncertainty"]) for row in rows])
+    np.testing.assert_allclose(calibrated, [float(row["expected_error"]) for row in rows])
+
+
+def relabel(copied, work, budget) -> dict:
+    shutil.rmtree(copied.generation(0).label_summary.parent)
+    work.label(budget)
+    return read_json(copied.generation(0).label_summary)
+
+
+@pytest.mark.parametrize(("budget", "sent"), [(None, 3), (100, 3), (3, 3), (2, 2), (1, 1)])
+def test_a_budget_is_kept_exactly(copied, stage_of, budget, sent):
+    work = stage_of(0)
+    before = read_structures(copied.generation(0).labelled)
+    summary = relabel(copied, work, budget)
+    assert (summary["sent"], summary["kept"], summary["failed"]) == (sent, sent, 0)
+    assert work.label_count() == count(copied.generation(0).labelled) == sent
+    labels = read_structures(copied.generation(0).labelled)
+    assert [s.energy for s in labels] == [s.energy for s in before[:sent]], "the most different frames come first"
+
+
+def test_the_summary_says_what_was_too_high(copied, stage_of):
+    summary = relabel(copied, stage_of(0, {"campaign.max_label_energy": 1e-3}), None)
+    assert (summary["sent"], summary["too_high"], summary["kept"]) == (3, 3, 0)
+    facts = prepare(stage_of(0).config, copied)
+    highest = max(s.energy for s in read_structures(copied.generation(0).labelled)) - facts.minimum_energy
+    assert summary["highest_energy"] == pytest.approx(highest)
+
+
+def test_labels_are_those_of_the_reference(copied, force_field):
+    for frame in read_structures(copied.generation(0).labelled, labelled=True):
+        again = force_field.label(frame)
+        assert again.energy == pytest.approx(frame.energy, abs=1e-6)
+        np.testing.assert_allclose(again.forces, frame.forces, atol=1e-5)
+
+
+def test_nothing_selected_is_nothing_sent(copied, stage_of):
+    copied.generation(0).selected.unlink()
+    work = stage_of(0)
+    assert relabel(copied, work, None) == {"sent": 0, "failed": 0, "too_high": 0, "kept": 0}
+    assert work.label_count() == 0
+
+
+def test_times_are_kept(copied, stage_of):
+    work = stage_of(0)
+    assert all(seconds > 0 for seconds in read_json(copied.generation(0).path / "seconds.json").values())
+    before = read_json(copied.generation(0).path / "seconds.json")
+    work.note_time("train", 1e6)
+    assert read_json(copied.generation(0).path / "seconds.json") == before, "a stage that was done keeps its time"

@@ -1,0 +1,93 @@
+"""PLUMED's own program on a trajectory: the same U as ours, and derivatives that are those of U."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from uqcv.colvars.export import export, module_name
+from uqcv.colvars.uncertainty_cv import UncertaintyCV
+
+ATOMS = (0, 8, 15)
+STEP = 2.0**-9  # nm; the frames that differ by it are exact in a DCD
+
+
+@pytest.fixture(scope="module")
+def moved(frames) -> list:
+    """Eight frames, and for some coordinates of the last of them four frames each, displaced by -2 to 2 steps."""
+    base = frames[7]
+    displaced = []
+    for atom in ATOMS:
+        for axis in range(3):
+            for count in (-2, -1, 1, 2):
+                positions = np.round(base.positions * 0.1 * 2**14) / 2**14
+                positions[atom, axis] += count * STEP
+                displaced.append(base.with_positions(positions * 10))
+    return [*frames[:8], *displaced]
+
+
+@pytest.fixture(scope="module")
+def driven(bundle, moved, write_dcd, run_uqcv, tmp_path_factory):
+    """The folder after one run of the driver, and the positions in the trajectory (Å)."""
+    folder = tmp_path_factory.mktemp("driver")
+    bundle.save(folder / "bundle")
+    export(bundle, folder / "cv", dtype="float64")
+    positions = write_dcd(folder / "trajectory.dcd", moved)
+    (folder / "plumed.dat").write_text(
+        f"u: PYCVINTERFACE ATOMS=1-22 IMPORT={module_name(bundle)}\n"
+        "PRINT ARG=u.py-mean,u.py-error FILE=COLVAR STRIDE=1 FMT=%25.17g\n"
+        "DUMPDERIVATIVES ARG=u.py-mean FILE=derivatives STRIDE=1 FMT=%25.17g\n"
+        "metad: METAD ARG=u.py-mean SIGMA=0.1 HEIGHT=1 PACE=1000 FILE=HILLS\n"
+    )
+    plugin_line = "LOAD FILE=" + next(
+        line.split("=", 1)[1] for line in _example(bundle, folder).splitlines() if line.startswith("LOAD")
+    )
+    text = (folder / "plumed.dat").read_text()
+    (folder / "plumed.dat").write_text(f"{plugin_line}\n{text}")
+    run_uqcv("plumed", "--cv", "cv", "driver", "--plumed", "plumed.dat", "--mf_dcd", "trajectory.dcd", cwd=folder)
+    return folder, positions
+
+
+def _example(bundle, folder) -> str:
+    """The input that `uqcv export` writes, with the path of the plugin."""
+    from uqcv.simulation.plumed_kernel import pycv_plugin
+
+    export(bundle, folder / "example", plugin=str(pycv_plugin()))
+    return (folder / "example" / "plumed.dat").read_text()
+
+
+@pytest.fixture(scope="module")
+def colvar(driven) -> np.ndarray:
+    return np.loadtxt(driven[0] / "COLVAR")
+
+
+def test_the_driver_and_evaluate_agree(driven, colvar, bundle, topology_path, run_uqcv):
+    folder, positions = driven
+    run_uqcv("evaluate", "bundle", "trajectory.dcd", "--top", topology_path, "--dtype", "float64", cwd=folder)
+    with open(folder / "uncertainty" / "frames.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == len(colvar) == len(positions) == 8 + 4 * 3 * len(ATOMS)
+    deviation = bundle.settings.distributions["mean"].training_deviation
+    mean = np.array([float(row["mean"]) for row in rows])
+    assert np.ptp(mean) > deviation, "the frames differ by more than what is compared"
+    np.testing.assert_allclose(colvar[:, 1], mean, rtol=0, atol=1e-6 * deviation)
+    error = [float(row["expected_force_error_eV_per_A"]) for row in rows]
+    np.testing.assert_allclose(colvar[:, 2], error, rtol=1e-6)
+
+
+def test_both_are_what_the_bundle_says(driven, colvar, bundle, frames):
+    cv = UncertaintyCV(bundle, frames[0].numbers)
+    values = [cv.evaluate(x).value("mean") for x in driven[1]]
+    np.testing.assert_allclose(colvar[:, 1], values, rtol=1e-10)
+
+
+def test_the_derivatives_are_those_of_the_values(driven, colvar):
+    """DUMPDERIVATIVES against differences of fourth order between frames of the same trajectory."""
+    table = np.loadtxt(driven[0] / "derivatives")
+    n = 3 * 22 + 9
+    derivatives = table.reshape(len(colvar), n, -1)[7, : 3 * 22, -1].reshape(22, 3)
+    values = colvar[8:, 1].reshape(len(ATOMS), 3, 4)
+    slopes = (values[..., 0] - 8 * values[..., 1] + 8 * values[..., 2] - values[..., 3]) / (12 * STEP)
+    scale = np.abs(derivatives).max()
+    assert scale > 0.1
+    np.testing.assert_allclose(derivatives[list(ATOMS)], slopes, atol=2e-3 * scale)
