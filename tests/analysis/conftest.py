@@ -86,7 +86,7 @@ def _write_model(folder: Path, index: int, make_turned, random: np.random.Genera
     scatter = {"frame": np.arange(400), "uncertainty": 4 * expected, "expected_error": expected, "force_error": error}
     write_text(folder / "test_scatter.csv", csv_text(scatter))
     metrics = {"n_training": n, "test_force_mae": 0.09 * scale, "test_force_rmse": 0.14 * scale}
-    metrics |= {"test_energy_mae": 0.03 * scale, "validation_force_mae": 0.05 * scale, "held_out_coverage": 0.91}
+    metrics |= {"test_energy_mae": 0.03 * scale, "validation_force_mae": 0.05 * scale, "validation_coverage": 0.91}
     metrics |= {"bins_visited": 40 + 18 * index, "bins_relevant": 96, "seconds": {"training": 60.0}}
     write_json(folder / "metrics.json", metrics)
     frame_calibration = {"coverage": 0.9, "q": 0.1, "minimum": 0.4, "floor": 0.1, "n": 50}
@@ -122,4 +122,4 @@ def _trace(n: int, random: np.random.Generator) -> dict[str, np.ndarray]:
 def _write_harvest(folder: Path) -> None:
     funnel = [["frames", 460], ["uncertain", 170], ["physical", 150], ["new", 90], ["selected", 50]]
     write_json(folder / "harvest" / "harvest.json", {"threshold": 0.92, "funnel": funnel, "problems": {"bond": 20}})
-    write_json(folder / "labels" / "labels.json", {"kept": 47, "failed": 1, "too_high": 2, "coverage_biased": 0.83})
+    write_json(folder / "labels" / "labels.json", {"kept": 47, "failed": 1, "too_high": 2, "biased_coverage": 0.83})

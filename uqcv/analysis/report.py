@@ -158,7 +158,7 @@ def _summary(generation: Generation) -> dict[str, Any]:
         "generation": generation.index,
         "n_training": metrics.get("n_training"),
         **{f"{name}_{units[name]}": _scaled(metrics.get(name)) for name in names},
-        "held_out_coverage": metrics.get("held_out_coverage"),
+        "validation_coverage": metrics.get("validation_coverage"),
         "bins_visited": metrics.get("bins_visited"),
         "bins_relevant": metrics.get("bins_relevant"),
         "walkers": len(generation.walkers),
@@ -168,7 +168,7 @@ def _summary(generation: Generation) -> dict[str, Any]:
         "labels_kept": labels.get("kept"),
         "labels_failed": labels.get("failed"),
         "labels_too_high": labels.get("too_high"),
-        "coverage_biased": labels.get("coverage_biased"),
+        "biased_coverage": labels.get("biased_coverage"),
     }
 
 
