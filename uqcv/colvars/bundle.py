@@ -26,6 +26,7 @@ from uqcv.uncertainty.pooling import PoolingSettings
 FORMAT_VERSION = 1
 SETTINGS_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.pt"
+MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 UNITS = {"length": "Å", "energy": "eV", "force": "eV/Å", "uncertainty": "1"}
 
 
@@ -52,8 +53,14 @@ class Distribution(BaseModel):
 
     @property
     def deviation(self) -> float:
-        """Standard deviation over the held-out frames."""
-        return float(np.std(self.held_out))
+        """Spread of usual held-out frames: 1.4826 times the median absolute deviation.
+
+        It is the standard deviation of a normal distribution, but the few strange frames that join the held-out
+        set in later generations do not widen it. A hill must be as wide as thermal fluctuations, not as the search.
+        """
+        values = np.asarray(self.held_out)
+        robust = MAD_TO_DEVIATION * float(np.median(np.abs(values - np.median(values))))
+        return robust or float(values.std())
 
 
 class BundleSettings(BaseModel):

@@ -19,7 +19,7 @@ class BiasSettings(BaseModel):
 
     component: Pooling = Field("mean", description="pooling that is biased")
     sigma: float | None = Field(None, gt=0, description="width of a hill; null: sigma_ratio times the spread")
-    sigma_ratio: float = Field(3.0, gt=0, description="width of a hill over the standard deviation of held-out frames")
+    sigma_ratio: float = Field(3.0, gt=0, description="width of a hill over the spread of held-out frames")
     height: float = Field(2.0, gt=0, description="height of a hill, kJ/mol")
     pace: float = Field(50.0, gt=0, description="time between hills, fs")
     bias_factor: float = Field(10.0, gt=1, description="bias factor of well-tempered metadynamics")
