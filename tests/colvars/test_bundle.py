@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from uqcv.colvars.bundle import SETTINGS_FILE, WEIGHTS_FILE, Bundle
+from uqcv.colvars.bundle import SETTINGS_FILE, WEIGHTS_FILE, Bundle, Distribution
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import BundleError
 
@@ -198,4 +198,15 @@ def test_quantiles_of_a_distribution(bundle, frames):
     assert len(distribution.held_out) == 10
     assert distribution.quantile(0.0) == min(distribution.held_out)
     assert distribution.quantile(1.0) == max(distribution.held_out)
-    assert distribution.deviation == pytest.approx(np.std(distribution.held_out))
+
+
+def test_the_spread_is_that_of_usual_frames():
+    usual = np.random.default_rng(0).normal(1.0, 0.1, 2000)
+    mixed = np.concatenate([usual, np.full(100, 5.0)])
+    distribution = Distribution(training_mean=1.0, training_deviation=0.1, held_out=tuple(mixed))
+    assert distribution.deviation == pytest.approx(0.1, rel=0.15)
+    assert mixed.std() > 8 * distribution.deviation
+
+
+def test_the_spread_of_nearly_equal_values_is_not_zero():
+    assert Distribution(training_mean=1.0, training_deviation=0.1, held_out=(1.0, 1.0, 1.0, 2.0)).deviation > 0
