@@ -10,6 +10,8 @@ import typer
 
 from uqcv.errors import InputError, UqcvError
 
+INTERRUPTED = 130  # 128 and the number of SIGINT
+
 app = typer.Typer(
     name="uqcv",
     help="Make a neural network potential find the structures that it was never trained on.",
@@ -280,9 +282,12 @@ def main() -> None:
     except UqcvError as error:
         print(f"uqcv: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer turns an interrupt into exit code 130 without a word.
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         print("uqcv: stopped; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
 if __name__ == "__main__":

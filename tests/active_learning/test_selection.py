@@ -191,3 +191,16 @@ def test_ammonia_geometries_are_told_apart():
     )
     assert len(picked) == 10 and not initial[picked].any(), str(funnel)
     assert funnel.left["new"] >= 10
+
+
+def test_filling_up_gives_equal_numbers_and_uncertain_frames_first():
+    rng = np.random.default_rng(3)
+    points, known = rng.normal(size=(60, 4)), rng.normal(size=(20, 4))
+    uncertainty = np.linspace(0.0, 1.0, 60)
+    physical = np.arange(60) % 7 != 0
+    few, _ = select(uncertainty, points, known, 0.9, HarvestSettings(max_frames=20), physical)
+    filled, funnel = select(uncertainty, points, known, 0.9, HarvestSettings(max_frames=20, fill=True), physical)
+    assert len(few) < 20
+    assert filled[: len(few)].tolist() == few.tolist()
+    assert len(filled) == len(set(filled.tolist())) == funnel.left["selected"] == 20
+    assert physical[filled].all()

@@ -48,6 +48,10 @@ class HarvestSettings(BaseModel):
         "the root mean square distance of its descriptors from their mean)",
     )
     max_frames: int = Field(default=50, ge=1, description="Frames that are labelled per generation, at most (count)")
+    fill: bool = Field(
+        default=False,
+        description="Whether frames that are not uncertain fill up to max_frames: for comparisons at equal labels",
+    )
 
 
 @dataclass(frozen=True)
@@ -274,7 +278,17 @@ def select(
     # Without a training set nothing is far or near, and the most uncertain frame is as good a start as any.
     first = int(values[left].argmax()) if len(left) and not len(np.asarray(known)) else None
     left = left[farthest_points(points[left], known, settings.max_frames, first)]
+    if settings.fill and len(left) < settings.max_frames:
+        usable = whole & steps["below the ceiling"]
+        left = np.concatenate([left, _filling(points, usable, left, known, settings)])
     return left, funnel.then("selected", len(left))
+
+
+def _filling(points: Floats, usable: Bools, chosen: Ints, known: ArrayLike, settings: HarvestSettings) -> Ints:
+    """Return the frames that differ most from those known and chosen, as many as are missing."""
+    rest = np.setdiff1d(np.flatnonzero(usable), chosen)
+    taken = np.concatenate([np.asarray(known, dtype=np.float64).reshape(-1, points.shape[1]), points[chosen]])
+    return rest[farthest_points(points[rest], taken, settings.max_frames - len(chosen))]
 
 
 def _checked(points: ArrayLike, known: ArrayLike) -> tuple[Floats, Floats]:
