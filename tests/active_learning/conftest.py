@@ -25,7 +25,8 @@ TINY = {
     "sampling": {
         "walkers": 2,
         "length": 30,
-        "frame_interval": 5,
+        "frame_interval": 2.5,
+        "start": "random",
         "compiled": False,
         "ceiling_error": 1000,
         "max_energy": 1000,

@@ -18,15 +18,14 @@ system: {{topology: {topology}, torsions: backbone}}
 reference: {{kind: openmm, topology: {topology}}}
 initial: {{frames: 8, held_out: 8, spacing: 10, equilibration: 50}}
 potential: {{n_features: 8, n_layers: 2, n_radial: 6, cutoff: 4.0}}
-training: {{epochs: 30, warm_epochs: 20, warmup_steps: 2}}
+training: {{epochs: 15, warm_epochs: 8, warmup_steps: 2}}
 uncertainty: {{gmm: {{n_components: 2}}}}
 sampling:
-  walkers: 2
+  walkers: 1
   length: 60
   frame_interval: 5
   temperatures: [150]
   compiled: false
-  processes: 2
   ceiling_error: 1000
   max_energy: 1000
   max_temperature_ratio: 100

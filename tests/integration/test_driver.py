@@ -5,8 +5,10 @@ import csv
 import numpy as np
 import pytest
 
+from uqcv.active_learning.stages import evaluate_file
 from uqcv.colvars.export import export, module_name
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.simulation.plumed_kernel import pycv_plugin
 
 ATOMS = (0, 8, 15)
 STEP = 2.0**-9  # nm; the frames that differ by it are exact in a DCD
@@ -34,26 +36,13 @@ def driven(bundle, moved, write_dcd, run_uqcv, tmp_path_factory):
     export(bundle, folder / "cv", dtype="float64")
     positions = write_dcd(folder / "trajectory.dcd", moved)
     (folder / "plumed.dat").write_text(
-        f"u: PYCVINTERFACE ATOMS=1-22 IMPORT={module_name(bundle)}\n"
+        f"LOAD FILE={pycv_plugin()}\nu: PYCVINTERFACE ATOMS=1-22 IMPORT={module_name(bundle)}\n"
         "PRINT ARG=u.py-mean,u.py-error FILE=COLVAR STRIDE=1 FMT=%25.17g\n"
         "DUMPDERIVATIVES ARG=u.py-mean FILE=derivatives STRIDE=1 FMT=%25.17g\n"
         "metad: METAD ARG=u.py-mean SIGMA=0.1 HEIGHT=1 PACE=1000 FILE=HILLS\n"
     )
-    plugin_line = "LOAD FILE=" + next(
-        line.split("=", 1)[1] for line in _example(bundle, folder).splitlines() if line.startswith("LOAD")
-    )
-    text = (folder / "plumed.dat").read_text()
-    (folder / "plumed.dat").write_text(f"{plugin_line}\n{text}")
     run_uqcv("plumed", "--cv", "cv", "driver", "--plumed", "plumed.dat", "--mf_dcd", "trajectory.dcd", cwd=folder)
     return folder, positions
-
-
-def _example(bundle, folder) -> str:
-    """The input that `uqcv export` writes, with the path of the plugin."""
-    from uqcv.simulation.plumed_kernel import pycv_plugin
-
-    export(bundle, folder / "example", plugin=str(pycv_plugin()))
-    return (folder / "example" / "plumed.dat").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +50,11 @@ def colvar(driven) -> np.ndarray:
     return np.loadtxt(driven[0] / "COLVAR")
 
 
-def test_the_driver_and_evaluate_agree(driven, colvar, bundle, topology_path, run_uqcv):
+def test_the_driver_and_evaluate_agree(driven, colvar, bundle, topology_path):
+    """With what `uqcv evaluate` calls."""
     folder, positions = driven
-    run_uqcv("evaluate", "bundle", "trajectory.dcd", "--top", topology_path, "--dtype", "float64", cwd=folder)
-    with open(folder / "uncertainty" / "frames.csv", newline="") as handle:
+    table = evaluate_file(folder / "bundle", folder / "trajectory.dcd", topology_path, folder / "u", "float64")[0]
+    with open(table, newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert len(rows) == len(colvar) == len(positions) == 8 + 4 * 3 * len(ATOMS)
     deviation = bundle.settings.distributions["mean"].training_deviation

@@ -99,7 +99,9 @@ def test_the_other_commands_exist(readme):
 
     from uqcv.cli import app
 
-    named = set(re.findall(r"\buqcv ([a-z]+)\b", readme)) - {"puts"}
+    fenced = re.split(r"^```.*$", readme, flags=re.MULTILINE)[1::2]
+    inline = re.findall(r"`([^`\n]+)`", readme)
+    named = set(re.findall(r"(?:^|\s)uqcv ([a-z]+)\b", "\n".join([*fenced, *inline])))
     named |= set(re.findall(r"`([a-z]+)`", re.search(r"Each stage is a command.*?;", readme, re.DOTALL)[0]))
     known = set(get_command(app).commands)
     assert named >= {"run", "train", "fit", "sample", "harvest", "label", "status", "report", "export", "evaluate"}

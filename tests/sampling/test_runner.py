@@ -1,14 +1,9 @@
 """Walkers in processes of their own: what has ended stays, what was interrupted begins again."""
 
-import json
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from uqcv.errors import InputError, PlumedInputError
 from uqcv.sampling.runner import read_end, run_walkers
-from uqcv.sampling.settings import BiasSettings, SamplingSettings
+from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import plan_walkers
 
 SETTINGS = SamplingSettings(
@@ -39,23 +34,3 @@ def test_two_runs_are_one(plans):
     assert [(plan.folder / "frames.csv").read_bytes() for plan in plans] == tables
     assert not (plans[1].folder / "HILLS").exists()
     assert [(end.reason, end.steps) for end in again] == [(end.reason, end.steps) for end in ends]
-
-
-def test_plumeds_words_arrive(bundle, site, frames, tmp_path):
-    bad = tmp_path / "bad.dat"
-    bad.write_text("u: PYCVINTERFACE ATOMS=${atoms} IMPORT=${module}\nMETAD ARG=${cv} SIGMA=${sigma} HIGHT=1\n")
-    settings = SETTINGS.model_copy(update={"walkers": 1, "bias": BiasSettings(template=str(bad))})
-    plans = plan_walkers(bundle, site, frames[:1], settings, seed=0)
-    with pytest.raises(PlumedInputError, match=r"PLUMED refuses the input: .*METAD"):
-        run_walkers(plans, 1)
-    assert not (plans[0].folder / "end.json").exists()
-
-
-def test_a_plan_says_what_was_run(plans):
-    """The plan is on disk even if the walker never gets further."""
-    lost = replace(plans[0], bundle=plans[0].bundle.with_name("nowhere"))
-    with pytest.raises(InputError, match=r"nowhere: not a bundle"):
-        run_walkers([lost], 1)
-    written = json.loads((lost.folder / "plan.json").read_text())
-    assert (written["seed"], written["temperature"]) == (lost.seed, 100.0)
-    assert np.isclose(written["energy_ceiling"], lost.energy_ceiling)

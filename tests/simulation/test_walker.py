@@ -65,7 +65,15 @@ def plans(bundle, frames, force_field, topology_path, tmp_path_factory) -> dict[
         "temperature": replace(free, temperature_ceiling=459.5, temperature=500.0),
         "hot": replace(whole, temperature=2000.0, n_steps=400),
         "torn": replace(whole, start=start.with_positions(torn)),
-        "NaN": replace(free, plumed=None, time_step=1e30, dtype="float32"),
+        "NaN": replace(
+            free,
+            plumed=None,
+            time_step=1e30,
+            dtype="float32",
+            ceiling=np.inf,
+            energy_ceiling=np.inf,
+            temperature_ceiling=np.inf,
+        ),
     }
     return {name: replace(plan, folder=folder / name.replace(" ", "_")) for name, plan in variants.items()}
 

@@ -55,6 +55,7 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     method = build_reference(config.reference)
     topology = read_topology(config.system.topology)
     torsions = backbone_or_named(config, topology)
+    _require_possible_test(config, method, torsions)
     start = _starting_structure(config, topology)
     folder.path.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config.system.topology, folder.topology)
@@ -159,16 +160,19 @@ def _dynamics(
     return [s.with_info(origin=purpose) for s in frames]
 
 
+def _require_possible_test(config: Config, method: ReferenceMethod, torsions: Torsions) -> None:
+    wanted = config.test.file is None and config.test.ramachandran_grid is not None
+    if wanted and (not isinstance(method, OpenMMForceField) or len(torsions) != 2):
+        raise InputError("test.ramachandran_grid needs two torsions and an OpenMM reference; give test.file instead")
+
+
 def _make_test(config: Config, folder: CampaignFolder, method: ReferenceMethod, torsions: Torsions) -> None:
     settings = config.test
     if settings.file is not None:
         _made(folder.test, "test set", lambda: read_structures(Path(settings.file or ""), labelled=True))
     elif settings.ramachandran_grid is not None:
         grid = settings.ramachandran_grid
-        if not isinstance(method, OpenMMForceField) or len(torsions) != 2:
-            raise InputError(
-                "test.ramachandran_grid needs two torsions and an OpenMM reference; give test.file instead"
-            )
+        assert isinstance(method, OpenMMForceField)  # see _require_possible_test
         _made(
             folder.test,
             "uniform Ramachandran test set",

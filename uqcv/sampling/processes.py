@@ -8,13 +8,15 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 from uqcv.errors import UqcvError
 
 SECONDS_BETWEEN_LOOKS = 0.1
+LONGEST_ERROR = 20_000  # characters; a pipe holds 64 kB
 
 
 def available_cores() -> int:
@@ -74,7 +76,8 @@ class _Pool:
         ours, theirs = self._spawn.Pipe(duplex=False)
         counter = self._spawn.Value("q", 0, lock=False)
         process = self._spawn.Process(target=_child, args=(self._function, item, theirs, counter, os.getpid()))
-        process.start()
+        with _interrupt_ignored():
+            process.start()
         theirs.close()
         self._running.append((process, ours, counter))
 
@@ -102,8 +105,20 @@ def _error_of(exitcode: int | None, connection: Connection) -> UqcvError:
     return UqcvError(f"a process ended with exit code {exitcode} and without a word; is there enough memory?")
 
 
+@contextmanager
+def _interrupt_ignored() -> Iterator[None]:
+    """Let a process that is started here ignore Ctrl-C from its first moment: it is for the parent, which ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _child(function: Callable, item: Any, connection: Connection, counter: Any, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
     def progress(done: int) -> None:
@@ -113,7 +128,8 @@ def _child(function: Callable, item: Any, connection: Connection, counter: Any, 
         function(item, progress)
     except Exception as error:
         known = isinstance(error, UqcvError)
-        connection.send(error if known else UqcvError(f"{error}\n{traceback.format_exc()}"))
+        text = f"{error}\n{traceback.format_exc()}"[-LONGEST_ERROR:]  # the pipe must not block
+        connection.send(error if known else UqcvError(text))
         raise SystemExit(1) from error
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from openmm import app
 
+from uqcv.errors import InputError
 from uqcv.files import read_with
 
 Topology: TypeAlias = app.Topology
@@ -18,9 +19,17 @@ def read_topology(path: Path) -> Topology:
     Raises
     ------
     InputError
-        If the file is missing or is not PDB.
+        If the file is missing or is not PDB, or two atoms of a residue have the same name: OpenMM takes them for one.
     """
-    return read_with(path, lambda p: app.PDBFile(str(p)).topology, "PDB")
+    topology = read_with(path, lambda p: app.PDBFile(str(p)).topology, "PDB")
+    model = Path(path).read_text(encoding="utf-8").split("\nENDMDL")[0]
+    records = sum(line.startswith(("ATOM  ", "HETATM")) for line in model.splitlines())
+    if records != topology.getNumAtoms():
+        raise InputError(
+            f"{path}: {records} atoms were given but {topology.getNumAtoms()} are told apart; "
+            "give the atoms of a residue different names"
+        )
+    return topology
 
 
 def topology_numbers(topology: Topology) -> list[int]:
