@@ -25,8 +25,6 @@ from uqcv.uncertainty.calibration import CalibrationSettings
 from uqcv.uncertainty.gmm import GMMSettings
 from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
 
-torch.set_num_threads(1)
-
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 NETWORK = PaiNNSettings(n_features=16, n_layers=2, n_radial=8, cutoff=4.0)
@@ -39,6 +37,14 @@ UNCERTAINTY = UncertaintySettings(
     pooling=PoolingSettings(transform="log", atoms="heavy", sharpness=4.0, local_radius=3.0),
     calibration=CalibrationSettings(coverage=0.9),
 )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A campaign takes all cores for its training; what follows it here is too small for that."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from uqcv.errors import BundleError, UqcvError
 from uqcv.sampling.processes import available_cores, run_in_processes
 
-SCRIPT = """import os, sys, time
+SCRIPT = """import os, signal, sys, time
 from pathlib import Path
 from uqcv.sampling.processes import run_in_processes
 
@@ -21,6 +21,7 @@ def wait(path, progress):
     time.sleep(120)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
     run_in_processes(wait, sys.argv[1:], 2)
 """
 
