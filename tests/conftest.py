@@ -25,6 +25,8 @@ from uqcv.uncertainty.calibration import CalibrationSettings
 from uqcv.uncertainty.gmm import GMMSettings
 from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
 
+torch.set_num_threads(1)  # for what is made once, before any test
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 NETWORK = PaiNNSettings(n_features=16, n_layers=2, n_radial=8, cutoff=4.0)
