@@ -3,7 +3,8 @@
     python benchmarks/main_job.py --out runs/main_job
 
 runs what is not there yet (six campaigns, one after the other) and prints the table of docs/alanine_dipeptide.md;
-`--collect` only reads what is there. Folders are `<sampler>-<seed>`.
+`--collect` only reads what is there. Folders are `<sampler>-<seed>`. Seeds 0 and 1 served to choose the settings,
+the default ones did not.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def main() -> None:
     """Run or collect, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/main_job"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--collect", action="store_true", help="only read what is there")
     chosen = parser.parse_args()
     for seed in chosen.seeds:

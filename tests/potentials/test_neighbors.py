@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from uqcv.potentials.neighbors import (
-    COMPLETE_PAIRS_MAX_ATOMS,
+    COMPLETE_MAX_ATOMS,
     build_graph,
-    complete_pairs,
+    complete_graph,
     find_pairs,
-    has_complete_pairs,
+    is_best_complete,
     merge_graphs,
 )
 from uqcv.structures import Structure
@@ -61,17 +61,23 @@ def test_atoms_outside_the_cell(crystal):
     np.testing.assert_allclose(inside, outside, atol=1e-10)
 
 
-def test_complete_pairs():
-    pairs = complete_pairs(4)
-    assert as_set(pairs) == {(i, j, 0, 0, 0) for i in range(4) for j in range(4) if i != j}
-    assert has_complete_pairs(22, np.zeros(3, bool))
-    assert not has_complete_pairs(22, np.array([False, False, True]))
-    assert not has_complete_pairs(COMPLETE_PAIRS_MAX_ATOMS + 1, np.zeros(3, bool))
+def test_which_systems_are_best_complete():
+    assert is_best_complete(22, np.zeros(3, bool))
+    assert not is_best_complete(22, np.array([False, False, True]))
+    assert not is_best_complete(COMPLETE_MAX_ATOMS + 1, np.zeros(3, bool))
+
+
+def test_a_complete_graph_has_all_vectors_and_sets_atoms_apart_from_themselves(molecule):
+    vectors = complete_graph(molecule, torch.float64).vectors().reshape(22, 22, 3)
+    others = ~np.eye(22, dtype=bool)
+    expected = molecule.positions[None] - molecule.positions[:, None]
+    np.testing.assert_allclose(vectors[others], expected[others], atol=1e-12)
+    assert vectors[~others].norm(dim=1).min() > 100
 
 
 def test_vectors_point_from_i_to_j(crystal):
     graph = build_graph(crystal, 4.0, torch.float64)
-    expected = crystal.positions[graph.j] + graph.shifts.numpy() @ crystal.cell - crystal.positions[graph.i]
+    expected = crystal.positions[graph.links.j] + graph.offsets.numpy() - crystal.positions[graph.links.i]
     np.testing.assert_allclose(graph.vectors(), expected, atol=1e-12)
 
 
@@ -81,10 +87,10 @@ def test_merged_graphs_keep_their_vectors_apart(crystals, molecule):
     assert merged.n_structures == 3
     np.testing.assert_array_equal(merged.structure_of_atom, [0] * 4 + [1] * 22 + [2] * 4)
     np.testing.assert_array_equal(merged.vectors(), torch.cat([g.vectors() for g in graphs]))
-    assert (merged.structure_of_atom[merged.i] == merged.structure_of_atom[merged.j]).all()
+    assert (merged.structure_of_atom[merged.links.i] == merged.structure_of_atom[merged.links.j]).all()
     np.testing.assert_array_equal(merged.numbers, torch.cat([g.numbers for g in graphs]))
 
 
 def test_a_single_atom_has_no_pairs():
     graph = build_graph(Structure([8], np.zeros((1, 3))), 4.0)
-    assert len(graph.i) == 0 and graph.vectors().shape == (0, 3)
+    assert len(graph.links.i) == 0 and graph.vectors().shape == (0, 3)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from uqcv.potentials.neighbors import build_graph, complete_pairs
+from uqcv.potentials.links import ListedLinks
+from uqcv.potentials.neighbors import build_graph, complete_graph
 from uqcv.potentials.painn import PaiNN, PaiNNSettings
 from uqcv.structures import Structure
 
@@ -14,8 +15,8 @@ from uqcv.structures import Structure
 def features(potential):
     """Features of a structure by the network of all tests, shape (n, 16)."""
 
-    def of(structure: Structure, pairs=None) -> np.ndarray:
-        graph = build_graph(structure, potential.settings.cutoff, torch.float64, pairs)
+    def of(structure: Structure) -> np.ndarray:
+        graph = build_graph(structure, potential.settings.cutoff, torch.float64)
         return potential(graph).features.detach().numpy()
 
     return of
@@ -54,10 +55,10 @@ def test_permutation_of_the_others_changes_nothing(features, molecule):
     np.testing.assert_allclose(features(permuted)[:3], features(molecule)[:3], atol=1e-12)
 
 
-def test_complete_pairs_give_the_same_as_those_within_the_cutoff(features, molecule):
-    found = build_graph(molecule, 4.0)
-    assert len(found.i) < 22 * 21, "the molecule must be larger than the cutoff"
-    np.testing.assert_allclose(features(molecule, complete_pairs(22)), features(molecule), atol=1e-13)
+def test_complete_links_give_the_same_as_those_within_the_cutoff(potential, features, molecule):
+    assert len(build_graph(molecule, 4.0).links.i) < 22 * 21, "the molecule must be larger than the cutoff"
+    complete = potential(complete_graph(molecule, torch.float64)).features.detach()
+    np.testing.assert_allclose(complete, features(molecule), atol=1e-13)
 
 
 def test_distant_molecules_do_not_see_each_other(features, molecule):
@@ -105,5 +106,5 @@ def test_settings_are_strict():
 def test_any_number_of_layers(layers):
     network = PaiNN(2, PaiNNSettings(n_features=8, n_layers=layers, n_radial=4, cutoff=3.0))
     vectors = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
-    i, j = torch.tensor([0, 1]), torch.tensor([1, 0])
-    assert network(torch.tensor([0, 1]), vectors, i, j).shape == (2, 8)
+    links = ListedLinks(torch.tensor([0, 1]), torch.tensor([1, 0]), 2)
+    assert network(torch.tensor([0, 1]), vectors, links).shape == (2, 8)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from uqcv.errors import UnknownElementError
-from uqcv.potentials.neighbors import build_graph, complete_pairs, merge_graphs
+from uqcv.potentials.neighbors import build_graph, complete_graph, merge_graphs
 from uqcv.potentials.potential import energies_and_forces, stress
 from uqcv.structures import Structure
 
@@ -19,8 +19,8 @@ def system(request, make_potential):
     return make_potential(elements), request.getfixturevalue(request.param)
 
 
-def graph_of(structure: Structure, dtype=torch.float64, pairs=None):
-    return build_graph(structure, 4.0, dtype, pairs)
+def graph_of(structure: Structure, dtype=torch.float64):
+    return build_graph(structure, 4.0, dtype)
 
 
 def energy(potential, structure: Structure) -> float:
@@ -115,9 +115,10 @@ def test_a_batch_equals_its_members(make_potential, frames, crystals):
     np.testing.assert_allclose(many, torch.cat([stress(potential, g) for g in (graphs[1], graphs[3])]), atol=1e-13)
 
 
-def test_complete_pairs_give_the_same_forces(potential, molecule):
-    found = energies_and_forces(potential, graph_of(molecule))
-    complete = energies_and_forces(potential, graph_of(molecule, pairs=complete_pairs(22)))
+def test_complete_links_give_the_same_forces(potential, molecule, frames):
+    structures = (molecule, frames[0])
+    found = energies_and_forces(potential, merge_graphs([graph_of(s) for s in structures]))
+    complete = energies_and_forces(potential, merge_graphs([complete_graph(s, torch.float64) for s in structures]))
     for a, b in zip(found, complete, strict=True):
         np.testing.assert_allclose(a.detach(), b.detach(), atol=1e-12)
 

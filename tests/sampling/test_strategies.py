@@ -148,7 +148,7 @@ def test_plans(bundle, site, frames):
     assert [p.temperature_ceiling for p in plans] == [900.0, 1500.0, 900.0]
     assert [p.folder.name for p in plans] == ["walker-00", "walker-01", "walker-02"]
     assert all(plan.start is frame for plan, frame in zip(plans, frames, strict=False))
-    assert {(p.n_steps, p.stride) for p in plans} == {(200, 10)}
+    assert {(p.n_steps, p.stride) for p in plans} == {(100, 5)}
     assert {p.energy_ceiling for p in plans} == {site.minimum_energy + 3.0}
     assert "TEMP=500" in plans[1].plumed and "TEMP=300" in plans[2].plumed
     assert set(plans[0].summary()) < {f.name for f in fields(plans[0])}

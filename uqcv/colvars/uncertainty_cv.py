@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.compilation import compiled_or_eager
 from uqcv.errors import InputError
-from uqcv.potentials.neighbors import Graph, Pairs, build_graph, complete_pairs, find_pairs, has_complete_pairs
-from uqcv.potentials.potential import pair_gradient, position_gradient, strain_gradient
+from uqcv.potentials.links import Links
+from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete
 from uqcv.potentials.radial import cosine_cutoff
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling, compress, counted_atoms, pool, standardise
@@ -33,11 +34,10 @@ class Evaluation:
         Transformed uncertainty of every atom, shape (n,).
     """
 
-    def __init__(self, graph: Graph, vectors: Tensor, energy: Tensor, atomic: Tensor, pooled: Callable) -> None:
-        self._graph, self._vectors, self._energy, self._atomic = graph, vectors, energy, atomic
-        self._pooled = pooled
+    def __init__(self, leaves: tuple[Tensor, ...], energy: Tensor, atomic: Tensor, pooled: Callable) -> None:
+        self._leaves, self._energy, self._atomic, self._pooled = leaves, energy, atomic, pooled
         self._values: dict[str, Tensor] = {}
-        self._gradients: dict[str, Tensor] = {}
+        self._gradients: dict[str, tuple[Tensor, ...]] = {}
 
     @property
     def energy(self) -> float:
@@ -55,27 +55,44 @@ class Evaluation:
 
     def _value(self, kind: Pooling) -> Tensor:
         if kind not in self._values:
-            self._values[kind] = self._pooled(kind, self._atomic, self._vectors)
+            self._values[kind] = self._pooled(kind, self._atomic)
         return self._values[kind]
 
-    def _pair_gradient(self, name: str) -> Tensor:
+    def _gradient(self, name: str) -> tuple[Tensor, ...]:
         if name not in self._gradients:
             value = self._energy if name == "energy" else self._value(name)  # type: ignore[arg-type]
-            self._gradients[name] = pair_gradient(value, self._vectors, retain_graph=True)
+            self._gradients[name] = self._differentiate(value)
         return self._gradients[name]
 
-    def forces(self) -> Array:
-        """Return the forces, eV/Å, shape (n, 3)."""
-        return -_array(position_gradient(self._pair_gradient("energy"), self._graph))
+    def _differentiate(self, value: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(value, self._leaves, retain_graph=True, materialize_grads=True)
+
+    def forces(self, slopes: Mapping[Pooling, float] | None = None) -> Array:
+        """Return the forces, eV/Å, shape (n, 3).
+
+        Parameters
+        ----------
+        slopes
+            Derivatives of a bias with respect to pooled uncertainties, eV: the forces are then those of energy and
+            bias together, from one backward pass instead of one for each.
+        """
+        if not slopes:
+            return -_array(self._gradient("energy")[0])
+        total = self._energy + sum(slope * self._value(kind).double() for kind, slope in slopes.items())
+        return -_array(self._differentiate(total)[0])
 
     def gradient(self, kind: Pooling) -> Array:
         """Return d U / d positions, 1/Å, shape (n, 3)."""
-        return _array(position_gradient(self._pair_gradient(kind), self._graph))
+        return _array(self._gradient(kind)[0])
 
     def strain_gradient(self, name: str) -> Array:
-        """Return d U / d strain (no unit), or d E / d strain (eV) for the name 'energy'; shape (3, 3)."""
-        gradient = self._pair_gradient(name)
-        return _array(strain_gradient(gradient, self._vectors.detach(), self._graph)[0])
+        """Return d U / d strain (no unit), or d E / d strain (eV) for the name 'energy'; shape (3, 3).
+
+        Under a homogeneous strain e, positions and cell vectors r become r (1 + e): the sum of r (x) d/dr over both.
+        """
+        pairs = zip(self._leaves, self._gradient(name), strict=True)
+        total = np.sum([_array(leaf).T @ _array(gradient) for leaf, gradient in pairs], axis=0)
+        return 0.5 * (total + total.T)
 
 
 def _array(tensor: Tensor) -> Array:
@@ -119,16 +136,17 @@ class UncertaintyCV:
         self.bundle = bundle
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.pbc = np.asarray(pbc, dtype=bool)
-        compiled = compiled and has_complete_pairs(len(self.numbers), self.pbc)
+        complete = is_best_complete(len(self.numbers), self.pbc)
         self.dtype, self.device = dtype, device
         self._settings = bundle.settings
         tensor = torch.as_tensor(self.numbers, device=device)
         network = _Network(bundle, tensor, dtype, device)
-        self._network = compiled_or_eager(network) if compiled else network
+        self._network = compiled_or_eager(network) if compiled and complete else network
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
-        self._fixed_pairs: Pairs | None = None
-        if has_complete_pairs(len(self.numbers), self.pbc):
-            self._fixed_pairs = complete_pairs(len(self.numbers))
+        self._molecule: Graph | None = None
+        if complete:
+            anywhere = Structure(self.numbers, np.zeros((len(self.numbers), 3)))
+            self._molecule = complete_graph(anywhere, dtype).to(device)
         self._last: tuple[Array, Array, Evaluation] | None = None
         self.n_evaluations = 0
 
@@ -159,24 +177,31 @@ class UncertaintyCV:
 
     def _forward(self, positions: Array, cell: Array) -> Evaluation:
         self.n_evaluations += 1
-        structure = Structure(self.numbers, positions, cell, self.pbc)
-        cutoff = self._settings.potential.cutoff
-        pairs = self._fixed_pairs or find_pairs(structure.positions, cell, self.pbc, cutoff)
-        graph = build_graph(structure, cutoff, self.dtype, pairs).to(self.device)
-        vectors = graph.vectors().requires_grad_(True)
-        energy, atomic = self._network(vectors, graph.i, graph.j)
+        graph = self._graph_at(positions, cell)
+        periodic = bool(self.pbc.any())
+        leaves = (graph.positions, graph.offsets) if periodic else (graph.positions,)
+        for leaf in leaves:
+            leaf.requires_grad_(True)
+        energy, atomic = self._network(graph.positions, graph.offsets, graph.links)
 
-        def pooled(kind: Pooling, values: Tensor, at: Tensor) -> Tensor:
-            return pool(values[self._counted], kind, self._settings.pooling, lambda: self._weights(graph, at))
+        def pooled(kind: Pooling, values: Tensor) -> Tensor:
+            return pool(values[self._counted], kind, self._settings.pooling, lambda: self._weights(graph))
 
-        return Evaluation(graph, vectors, energy, atomic, pooled)
+        return Evaluation(leaves, energy, atomic, pooled)
 
-    def _weights(self, graph: Graph, vectors: Tensor) -> Tensor:
+    def _graph_at(self, positions: Array, cell: Array) -> Graph:
+        if self._molecule is None:
+            structure = Structure(self.numbers, positions, cell, self.pbc)
+            return build_graph(structure, self._settings.potential.cutoff, self.dtype).to(self.device)
+        moved = torch.tensor(positions, dtype=self.dtype, device=self.device)
+        return replace(self._molecule, positions=moved)
+
+    def _weights(self, graph: Graph) -> Tensor:
         """Smooth neighbourhood weights between the atoms that count, for the local mean."""
-        n = len(self.numbers)
-        distances = vectors.square().sum(dim=1).sqrt()
+        n, links = len(self.numbers), graph.links.listed().to(self.device)
+        distances = graph.vectors().square().sum(dim=1).sqrt()
         smooth = cosine_cutoff(distances, self._settings.pooling.local_radius)
-        dense = smooth.new_zeros(n * n).index_add(0, graph.i * n + graph.j, smooth).reshape(n, n)
+        dense = smooth.new_zeros(n * n).index_add(0, links.i * n + links.j, smooth).reshape(n, n)
         dense = dense + torch.eye(n, dtype=dense.dtype, device=dense.device)
         return dense[self._counted][:, self._counted]
 
@@ -201,8 +226,9 @@ class _Network(nn.Module):
         self.register_buffer("standard", torch.tensor(standard, dtype=dtype, device=device))
         self.members = self.uncertainty.members(numbers)
 
-    def forward(self, vectors: Tensor, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
-        energies, features = self.potential.atomic(self.species, vectors, i, j)
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
+        vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
+        energies, features = self.potential.atomic(self.species, vectors, links)
         scores = self.uncertainty.score_members(features, self.members)
         z = standardise(scores, self.standard[0], self.standard[1])
         return energies.sum(), compress(z) if self.transform == "log" else z

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from vesin import NeighborList
 
+from uqcv.potentials.links import CompleteLinks, Links, ListedLinks, merge_links, with_itself
 from uqcv.structures import Structure
 
-# Below this many atoms a molecule's complete pair list costs less than searching for neighbours, and it never
-# changes along a trajectory; the cutoff function inside the network removes the distant pairs smoothly.
-COMPLETE_PAIRS_MAX_ATOMS = 64
+# Below this many atoms all pairs of a molecule cost less than searching for neighbours, and they never change along
+# a trajectory; the cutoff function inside the network removes the distant pairs smoothly.
+COMPLETE_MAX_ATOMS = 64
+# Where an atom stands in the complete links that pair it with itself: beyond any cutoff, Å.
+SELF_DISTANCE = 1e3
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,9 @@ class Pairs:
     shifts: NDArray[np.float64]
 
 
-def complete_pairs(n_atoms: int) -> Pairs:
-    """Return all n(n-1) directed pairs of a molecule without periodicity."""
-    i, j = np.nonzero(~np.eye(n_atoms, dtype=bool))
-    return Pairs(i, j, np.zeros((len(i), 3)))
-
-
-def has_complete_pairs(n_atoms: int, pbc: NDArray) -> bool:
-    """Whether a system is served best by its complete pair list, which stays true along a trajectory."""
-    return not pbc.any() and n_atoms <= COMPLETE_PAIRS_MAX_ATOMS
+def is_best_complete(n_atoms: int, pbc: NDArray) -> bool:
+    """Whether a system is served best by all its pairs, which stay true along a trajectory."""
+    return not pbc.any() and n_atoms <= COMPLETE_MAX_ATOMS
 
 
 def find_pairs(positions: NDArray, cell: NDArray, pbc: NDArray, cutoff: float) -> Pairs:
@@ -79,19 +76,18 @@ class Graph:
         Cell vectors as rows in Å, shape (s, 3, 3).
     structure_of_atom
         Index of the structure that each atom belongs to, shape (n,).
-    i, j
-        Receiving and sending atom of each pair, shape (p,).
-    shifts
-        Whole cell vectors added to atom j, shape (p, 3).
+    links
+        Which atoms are neighbours.
+    offsets
+        From the sender of each pair to the image of it that is meant, Å, shape (p, 3).
     """
 
     numbers: Tensor
     positions: Tensor
     cells: Tensor
     structure_of_atom: Tensor
-    i: Tensor
-    j: Tensor
-    shifts: Tensor
+    links: Links
+    offsets: Tensor
 
     @property
     def n_structures(self) -> int:
@@ -99,42 +95,47 @@ class Graph:
         return len(self.cells)
 
     def vectors(self) -> Tensor:
-        """Return r_j + shift - r_i in Å, shape (p, 3)."""
-        plain = self.positions.index_select(0, self.j) - self.positions.index_select(0, self.i)
-        cells = self.cells.index_select(0, self.structure_of_atom.index_select(0, self.i))
-        return plain + torch.einsum("pa,pab->pb", self.shifts, cells)
+        """Return r_j + offset - r_i in Å, shape (p, 3)."""
+        return self.links.of_senders(self.positions) - self.links.of_receivers(self.positions) + self.offsets
 
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
-def build_graph(
-    structure: Structure, cutoff: float, dtype: torch.dtype = torch.float32, pairs: Pairs | None = None
-) -> Graph:
-    """Return the graph of one structure, of all pairs within `cutoff` (Å) unless `pairs` are given."""
-    pairs = pairs or find_pairs(structure.positions, structure.cell, structure.pbc, cutoff)
+def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.float32) -> Graph:
+    """Return the graph of one structure, of all pairs within `cutoff` (Å)."""
+    pairs = find_pairs(structure.positions, structure.cell, structure.pbc, cutoff)
+    links = ListedLinks(torch.as_tensor(pairs.i), torch.as_tensor(pairs.j), len(structure))
+    return _graph(structure, dtype, links, torch.as_tensor(pairs.shifts @ structure.cell))
+
+
+def complete_graph(structure: Structure, dtype: torch.dtype = torch.float32) -> Graph:
+    """Return the graph of a molecule without periodicity, of all its pairs whatever their distance."""
+    links = CompleteLinks(1, len(structure))
+    far = torch.tensor([SELF_DISTANCE, 0.0, 0.0])
+    return _graph(structure, dtype, links, with_itself(links)[:, None] * far)
+
+
+def _graph(structure: Structure, dtype: torch.dtype, links: Links, offsets: Tensor) -> Graph:
     return Graph(
         numbers=torch.as_tensor(structure.numbers),
         positions=torch.as_tensor(structure.positions, dtype=dtype),
         cells=torch.as_tensor(structure.cell, dtype=dtype)[None],
         structure_of_atom=torch.zeros(len(structure), dtype=torch.long),
-        i=torch.as_tensor(pairs.i),
-        j=torch.as_tensor(pairs.j),
-        shifts=torch.as_tensor(pairs.shifts, dtype=dtype),
+        links=links,
+        offsets=offsets.to(dtype),
     )
 
 
 def merge_graphs(graphs: Sequence[Graph]) -> Graph:
     """Return one graph that holds all structures of `graphs`, in order."""
-    atoms = np.cumsum([0] + [len(g.numbers) for g in graphs])
     structures = np.cumsum([0] + [g.n_structures for g in graphs])
     return Graph(
         numbers=torch.cat([g.numbers for g in graphs]),
         positions=torch.cat([g.positions for g in graphs]),
         cells=torch.cat([g.cells for g in graphs]),
         structure_of_atom=torch.cat([g.structure_of_atom + int(s) for g, s in zip(graphs, structures, strict=False)]),
-        i=torch.cat([g.i + int(a) for g, a in zip(graphs, atoms, strict=False)]),
-        j=torch.cat([g.j + int(a) for g, a in zip(graphs, atoms, strict=False)]),
-        shifts=torch.cat([g.shifts for g in graphs]),
+        links=merge_links([g.links for g in graphs]),
+        offsets=torch.cat([g.offsets for g in graphs]),
     )

@@ -20,6 +20,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from uqcv.potentials.links import Links
 from uqcv.potentials.radial import bessel_basis, cosine_cutoff
 
 NORM_EPSILON = 1e-8  # keeps the derivative of a vector's norm finite where the vector vanishes
@@ -34,6 +35,11 @@ class PaiNNSettings(BaseModel):
     n_layers: int = Field(3, ge=1, description="number of message-passing layers")
     n_radial: int = Field(8, ge=1, description="number of Bessel functions")
     cutoff: float = Field(5.0, gt=0, description="radial cutoff, Å")
+
+
+def _packed(values: Tensor) -> Tensor:
+    """Return `values` in one block of memory: faster for kernels run one by one, in the way of a compiler."""
+    return values if torch.compiler.is_compiling() else values.contiguous()
 
 
 class Message(nn.Module):
@@ -52,18 +58,14 @@ class Message(nn.Module):
         equivariant: Tensor | None,
         filters: Tensor,
         directions: Tensor,
-        i: Tensor,
-        j: Tensor,
+        links: Links,
     ) -> tuple[Tensor, Tensor]:
         """Return the sums of messages to scalars (n, f) and vectors (3, n, f); directions are (3, p, f)."""
-        n, f = scalars.shape
-        parts = (self.atomwise(scalars).index_select(0, j) * filters).split(f, dim=1)
-        to_vectors = directions * parts[1].contiguous()
+        parts = (links.of_senders(self.atomwise(scalars)) * filters).split(scalars.shape[1], dim=1)
+        to_vectors = directions * _packed(parts[1])
         if equivariant is not None:
-            to_vectors = to_vectors + equivariant.index_select(1, j) * parts[2].contiguous()
-        new_scalars = scalars.new_zeros(n, f).index_add(0, i, parts[0])
-        new_vectors = scalars.new_zeros(3, n, f).index_add(1, i, to_vectors)
-        return new_scalars, new_vectors
+            to_vectors = to_vectors + links.of_senders(equivariant) * _packed(parts[2])
+        return links.sum_over_senders(parts[0]), links.sum_over_senders(to_vectors)
 
 
 class Update(nn.Module):
@@ -106,7 +108,7 @@ class PaiNN(nn.Module):
         self._filter_sizes = [(3 if k > 0 else 2) * f for k in range(layers)]
         self.filters = nn.Linear(settings.n_radial, sum(self._filter_sizes))
 
-    def forward(self, species: Tensor, vectors: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    def forward(self, species: Tensor, vectors: Tensor, links: Links) -> Tensor:
         """Return the invariant features of every atom.
 
         Parameters
@@ -114,9 +116,9 @@ class PaiNN(nn.Module):
         species
             Index of the element among the known ones, shape (n,).
         vectors
-            From atom i to atom j in Å, shape (p, 3).
-        i, j
-            Receiving and sending atom, shape (p,).
+            From receiver to sender of each pair in Å, shape (p, 3).
+        links
+            Which atoms are neighbours.
 
         Returns
         -------
@@ -125,7 +127,7 @@ class PaiNN(nn.Module):
         """
         cutoff = self.settings.cutoff
         distances = vectors.square().sum(dim=1).sqrt()
-        directions = (vectors / distances[:, None]).T[:, :, None].expand(-1, -1, self.settings.n_features).contiguous()
+        directions = _packed((vectors / distances[:, None]).T[:, :, None].expand(-1, -1, self.settings.n_features))
         basis = bessel_basis(distances, cutoff, self.settings.n_radial)
         filters = self.filters(basis) * cosine_cutoff(distances, cutoff)[:, None]
 
@@ -133,7 +135,7 @@ class PaiNN(nn.Module):
         for message, update, part in zip(
             self.messages, self.updates, filters.split(self._filter_sizes, dim=1), strict=True
         ):
-            ds, dv = message(scalars, equivariant, part, directions, i, j)
+            ds, dv = message(scalars, equivariant, part, directions, links)
             scalars = scalars + ds
             equivariant = dv if equivariant is None else equivariant + dv
             ds, dv = update(scalars, equivariant)

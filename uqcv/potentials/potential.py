@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from uqcv.errors import UnknownElementError
+from uqcv.potentials.links import Links
 from uqcv.potentials.neighbors import Graph
 from uqcv.potentials.painn import PaiNN, PaiNNSettings
 
@@ -85,7 +86,7 @@ class Potential(nn.Module):
             )
         return species
 
-    def atomic(self, species: Tensor, vectors: Tensor, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
+    def atomic(self, species: Tensor, vectors: Tensor, links: Links) -> tuple[Tensor, Tensor]:
         """Return the energy (eV, float64, shape (n,)) and the features (n, f) of every atom.
 
         Parameters
@@ -93,11 +94,11 @@ class Potential(nn.Module):
         species
             Index of each element among the known ones, shape (n,).
         vectors
-            From atom i to atom j in Å, shape (p, 3).
-        i, j
-            Receiving and sending atom, shape (p,).
+            From receiver to sender of each pair in Å, shape (p, 3).
+        links
+            Which atoms are neighbours.
         """
-        features = self.representation(species, vectors, i, j)
+        features = self.representation(species, vectors, links)
         interaction = self.scale * self.readout(features)[:, 0]
         return interaction.to(torch.float64) + self.offsets[species], features
 
@@ -112,7 +113,7 @@ class Potential(nn.Module):
             Pair vectors in Å to use instead of `graph.vectors()`, so that derivatives can be taken at them.
         """
         vectors = graph.vectors() if vectors is None else vectors
-        atomic, features = self.atomic(self.species(graph.numbers), vectors, graph.i, graph.j)
+        atomic, features = self.atomic(self.species(graph.numbers), vectors, graph.links)
         zeros = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
         return Prediction(zeros.index_add(0, graph.structure_of_atom, atomic), features)
 
@@ -131,8 +132,7 @@ def pair_gradient(value: Tensor, vectors: Tensor, create_graph: bool = False, re
 
 def position_gradient(pair_gradients: Tensor, graph: Graph) -> Tensor:
     """Return d value / d positions from its derivatives at the pair vectors r_j - r_i; shape (n, 3)."""
-    zeros = torch.zeros_like(graph.positions, dtype=pair_gradients.dtype)
-    return zeros.index_add(0, graph.j, pair_gradients).index_add(0, graph.i, -pair_gradients)
+    return graph.links.sum_over_receivers(pair_gradients) - graph.links.sum_over_senders(pair_gradients)
 
 
 def strain_gradient(pair_gradients: Tensor, vectors: Tensor, graph: Graph) -> Tensor:
@@ -141,9 +141,9 @@ def strain_gradient(pair_gradients: Tensor, vectors: Tensor, graph: Graph) -> Te
     Under a homogeneous strain e every vector becomes r (1 + e), cell included, so the derivative is
     sum_p r_p (x) dvalue/dr_p. For an energy, stress = this / volume and virial = -this.
     """
-    outer = vectors[:, :, None] * pair_gradients[:, None, :]
-    total = outer.new_zeros(graph.n_structures, 3, 3)
-    total = total.index_add(0, graph.structure_of_atom.index_select(0, graph.i), outer)
+    outer = (vectors[:, :, None] * pair_gradients[:, None, :]).flatten(1)
+    atomic = graph.links.sum_over_senders(outer)
+    total = outer.new_zeros(graph.n_structures, 9).index_add(0, graph.structure_of_atom, atomic).reshape(-1, 3, 3)
     return 0.5 * (total + total.transpose(1, 2))
 
 

@@ -32,7 +32,7 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(60, ge=1, description="passes over the data of a first training")
-    warm_epochs: int = Field(30, ge=1, description="passes over the data when going on from an earlier potential")
+    warm_epochs: int = Field(40, ge=1, description="passes over the data when going on from an earlier potential")
     batch_size: int = Field(5, ge=1, description="structures per step")
     learning_rate: float = Field(4e-3, gt=0, description="peak learning rate")
     warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")

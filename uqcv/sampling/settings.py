@@ -39,11 +39,14 @@ class SamplingSettings(BaseModel):
 
     sampler: SamplerName = Field("metadynamics", description="strategy")
     walkers: int = Field(4, ge=1, description="number of walkers")
-    length: float = Field(5000.0, gt=0, description="length of a walker, fs")
+    length: float = Field(10000.0, gt=0, description="length of a walker, fs")
     temperatures: tuple[float, ...] = Field((300.0,), min_length=1, description="of the walkers, in turn, K")
-    time_step: float = Field(0.5, gt=0, description="fs")
+    time_step: float = Field(1.0, gt=0, description="fs")
+    hydrogen_mass: float | None = Field(
+        3.0, gt=0, description="mass that hydrogens get from their neighbours, amu; null: their own, for 0.5 fs"
+    )
     friction: float = Field(0.001, gt=0, description="of the Langevin thermostat, 1/fs")
-    frame_interval: float = Field(10.0, gt=0, description="time between frames, fs")
+    frame_interval: float = Field(20.0, gt=0, description="time between frames, fs")
     start: Literal["random", "newest"] = Field(
         "newest", description="training frames that walkers start from: any, or those labelled last"
     )

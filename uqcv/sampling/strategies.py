@@ -183,6 +183,7 @@ def plan_walkers(
                 energy_ceiling=site.minimum_energy + settings.max_energy,
                 temperature_ceiling=settings.max_temperature_ratio * temperature,
                 seed=seed + k,
+                hydrogen_mass=settings.hydrogen_mass,
                 validity=settings.validity,
                 dtype=settings.dtype,
                 device=settings.device,

@@ -13,6 +13,7 @@ from openmm import app, unit
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
+from uqcv.errors import InputError
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.simulation.topology import topology_numbers
 from uqcv.units import EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
@@ -21,15 +22,49 @@ Array = NDArray[np.float64]
 POTENTIAL_GROUP, BIAS_GROUP = 0, 1
 
 
-def bare_system(topology: app.Topology) -> openmm.System:
-    """Return a `System` with the atoms and the box of a topology, and no force at all."""
+def bare_system(topology: app.Topology, hydrogen_mass: float | None = None) -> openmm.System:
+    """Return a `System` with the atoms and the box of a topology, and no force at all.
+
+    Parameters
+    ----------
+    topology
+        Atoms, bonds and box.
+    hydrogen_mass
+        Mass (amu) that every hydrogen gets from the heavy atom it is bonded to; None: that of the element. Heavier
+        hydrogens allow longer time steps and leave the distribution of positions as it is: Feenstra, Hess &
+        Berendsen, doi 10.1002/(SICI)1096-987X(199906)20:8<786::AID-JCC5>3.0.CO;2-B.
+
+    Raises
+    ------
+    InputError
+        If a heavy atom cannot give that much.
+    """
     system = openmm.System()
-    for atom in topology.atoms():
-        system.addParticle(atom.element.mass)
+    for mass in _masses(topology, hydrogen_mass):
+        system.addParticle(mass)
     box = topology.getPeriodicBoxVectors()
     if box is not None:
         system.setDefaultPeriodicBoxVectors(*box)
     return system
+
+
+def _masses(topology: app.Topology, hydrogen_mass: float | None) -> Array:
+    masses = np.array([atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()])
+    if hydrogen_mass is None:
+        return masses
+    for bond in topology.bonds():
+        hydrogens = [atom for atom in bond if atom.element is app.element.hydrogen]
+        if len(hydrogens) == 1:
+            hydrogen = hydrogens[0].index
+            heavy = bond[0].index if bond[1].index == hydrogen else bond[1].index
+            masses[heavy] -= hydrogen_mass - masses[hydrogen]
+            masses[hydrogen] = hydrogen_mass
+    if masses.min() < hydrogen_mass:
+        raise InputError(
+            f"hydrogen_mass {hydrogen_mass:g} amu leaves atom {int(masses.argmin())} with {masses.min():.2f} amu; "
+            "give less, or none"
+        )
+    return masses
 
 
 class NetworkForce:
@@ -174,7 +209,7 @@ def add_plumed(
     if isinstance(text, Path) or (isinstance(text, str) and "\n" not in text and Path(text).is_file()):
         text = Path(text).read_text(encoding="utf-8")
     periodic = topology.getPeriodicBoxVectors() is not None
-    masses = np.array([atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()])
+    masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(system.getNumParticles())])
     folder = Path(module_folder) if module_folder is not None else None
     bridge = PlumedBridge(text, masses, time_step * FS_TO_PS, temperature, folder, log)
     function = PlumedForce(bridge, periodic)

@@ -64,6 +64,8 @@ class WalkerPlan:
         Instantaneous temperature (K) at which it ends.
     seed
         Of velocities and thermostat.
+    hydrogen_mass
+        amu, or None for that of the element.
     validity
         Limits of bonds and contacts.
     dtype, device, compiled
@@ -86,6 +88,7 @@ class WalkerPlan:
     energy_ceiling: float
     temperature_ceiling: float
     seed: int
+    hydrogen_mass: float | None = None
     validity: ValiditySettings = field(default_factory=ValiditySettings)
     dtype: str = "float32"
     device: str = "cpu"
@@ -95,7 +98,7 @@ class WalkerPlan:
         """Return the numbers of the plan, for a reader."""
         names = (
             "component temperature friction time_step n_steps stride ceiling energy_ceiling temperature_ceiling seed "
-            "dtype device compiled"
+            "hydrogen_mass dtype device compiled"
         )
         return {name: getattr(self, name) for name in names.split()}
 
@@ -153,7 +156,7 @@ class _Walker:
         topology = read_topology(plan.topology)
         bonds = topology_bonds(topology)
         self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
-        system = bare_system(topology)
+        system = bare_system(topology, plan.hydrogen_mass)
         bundle = Bundle.load(plan.bundle)
         dtype = getattr(torch, plan.dtype)
         self._network: NetworkForce = add_potential(system, topology, bundle, dtype, plan.device, plan.compiled)
