@@ -389,3 +389,42 @@ def test_another_precision_of_the_same_bundle(here, pdb, bundle, exported, tmp_p
         bias.close()
     assert found[0] == found[2] != found[1]
     assert found[1] == pytest.approx(found[0], rel=1e-3)
+
+
+def masses_of(system: openmm.System) -> np.ndarray:
+    return np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(system.getNumParticles())])
+
+
+def test_heavy_hydrogens_take_their_mass_from_their_neighbours(pdb):
+    usual, heavy = masses_of(bare_system(pdb.topology)), masses_of(bare_system(pdb.topology, 3.0))
+    hydrogens = np.array([atom.element.symbol == "H" for atom in pdb.topology.atoms()])
+    assert (heavy[hydrogens] == 3.0).all()
+    assert heavy.sum() == pytest.approx(usual.sum())
+    given = {"O": 0, "N": 1, "CA": 1, "CB": 3}
+    for atom in pdb.topology.atoms():
+        if atom.name in given:
+            expected = usual[atom.index] - given[atom.name] * (3.0 - usual[hydrogens][0])
+            assert heavy[atom.index] == pytest.approx(expected)
+
+
+def test_hydrogens_cannot_take_all(pdb):
+    with pytest.raises(InputError, match=r"hydrogen_mass 5 amu leaves atom \d+ with .* give less"):
+        bare_system(pdb.topology, 5.0)
+    topology = app.Topology()
+    residue = topology.addResidue("HF", topology.addChain())
+    for symbol in ("H", "F"):
+        topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
+    assert masses_of(bare_system(topology)) == pytest.approx([1.008, 18.998], abs=1e-2)
+    with pytest.raises(InputError, match="hydrogen 0 has no bond"):
+        bare_system(topology, 3.0)
+
+
+def test_plumed_sees_the_masses_of_the_system(pdb, molecule, here):
+    system = bare_system(pdb.topology, 3.0)
+    bias = add_plumed(system, pdb.topology, "c: COM ATOMS=1-4\np: POSITION ATOM=c\nPRINT ARG=p.x FILE=C", 300.0, 1.0)
+    context = make_context(system, molecule.positions * 0.1)
+    context.getState(energy=True)
+    bias.close()
+    four = masses_of(system)[:4]
+    expected = (four * molecule.positions[:4, 0] * 0.1).sum() / four.sum()
+    assert np.loadtxt("C").ravel()[1] == pytest.approx(expected, abs=1e-6)

@@ -170,7 +170,7 @@ def test_frames_agree_with_colvar(ends, plans):
     colvar = dict(zip(names, np.loadtxt(plan.folder / "COLVAR").T, strict=True))
     written = table(plan)
     np.testing.assert_allclose(colvar["time"], written["time_fs"] * 1e-3, atol=1e-12)
-    np.testing.assert_allclose(colvar["u.py-mean"], written["uncertainty"], rtol=5e-9)
+    np.testing.assert_allclose(colvar["u_mean"], written["uncertainty"], rtol=5e-9)
     np.testing.assert_allclose(colvar["metad.bias"], written["bias_eV"] * EV_TO_KJMOL, rtol=5e-9, atol=1e-12)
     assert colvar["metad.bias"].max() > 1.0 and written["bias_eV"].max() < 10 * KJMOL_TO_EV
     assert not colvar["wall.bias"].any()

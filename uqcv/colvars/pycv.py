@@ -90,6 +90,14 @@ class PyCV:
             last_error.append(error)
             raise
 
+    def pooled(self, evaluation: Evaluation, component: str) -> tuple[float, Pooling, float]:
+        """Return the value of a component, the pooling that it is made from, and its derivative by that pooling."""
+        if component != CALIBRATED:
+            kind: Pooling = component.replace("-", "_")  # type: ignore[assignment]
+            return evaluation.value(kind), kind, 1.0
+        calibration, mean = self.cv.bundle.settings.frame_calibration, evaluation.value("mean")
+        return float(calibration(mean)), "mean", float(calibration.slope(mean))
+
     def _calibrated(self, mean: Component) -> Component:
         calibration = self.cv.bundle.settings.frame_calibration
         value, gradient, box = mean

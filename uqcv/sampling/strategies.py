@@ -188,6 +188,7 @@ def plan_walkers(
                 dtype=settings.dtype,
                 device=settings.device,
                 compiled=settings.compiled,
+                fused=settings.fused,
             )
         )
     return plans

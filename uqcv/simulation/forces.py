@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import openmm
@@ -12,13 +13,17 @@ from numpy.typing import NDArray
 from openmm import app, unit
 
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
-from uqcv.errors import InputError
+from uqcv.colvars.uncertainty_cv import Evaluation, UncertaintyCV, shared_cv
+from uqcv.errors import InputError, PlumedInputError
+from uqcv.simulation.fusing import FusedInput, fuse
 from uqcv.simulation.plumed_bridge import PlumedBridge
+from uqcv.simulation.plumed_input import import_modules
 from uqcv.simulation.topology import topology_numbers
+from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
+Fused = bool | Literal["auto"]
 POTENTIAL_GROUP, BIAS_GROUP = 0, 1
 
 
@@ -37,7 +42,7 @@ def bare_system(topology: app.Topology, hydrogen_mass: float | None = None) -> o
     Raises
     ------
     InputError
-        If a heavy atom cannot give that much.
+        If a heavy atom cannot give that much, or a hydrogen has none.
     """
     system = openmm.System()
     for mass in _masses(topology, hydrogen_mass):
@@ -52,13 +57,17 @@ def _masses(topology: app.Topology, hydrogen_mass: float | None) -> Array:
     masses = np.array([atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()])
     if hydrogen_mass is None:
         return masses
-    for bond in topology.bonds():
-        hydrogens = [atom for atom in bond if atom.element is app.element.hydrogen]
-        if len(hydrogens) == 1:
-            hydrogen = hydrogens[0].index
-            heavy = bond[0].index if bond[1].index == hydrogen else bond[1].index
-            masses[heavy] -= hydrogen_mass - masses[hydrogen]
-            masses[hydrogen] = hydrogen_mass
+    hydrogens = {atom.index for atom in topology.atoms() if atom.element is app.element.hydrogen}
+    pairs = [(a.index, b.index) for a, b in topology.bonds()]
+    holders = {h: x for a, b in pairs for h, x in ((a, b), (b, a)) if h in hydrogens and x not in hydrogens}
+    if lonely := sorted(hydrogens - set(holders)):
+        raise InputError(
+            f"hydrogen_mass: hydrogen {lonely[0]} has no bond to a heavy atom in the topology; add its bonds (CONECT), "
+            "or set hydrogen_mass to null and time_step to 0.5"
+        )
+    for hydrogen, heavy in holders.items():
+        masses[heavy] -= hydrogen_mass - masses[hydrogen]
+        masses[hydrogen] = hydrogen_mass
     if masses.min() < hydrogen_mass:
         raise InputError(
             f"hydrogen_mass {hydrogen_mass:g} amu leaves atom {int(masses.argmin())} with {masses.min():.2f} amu; "
@@ -78,18 +87,22 @@ class NetworkForce:
 
     def __init__(self, cv: UncertaintyCV) -> None:
         self.cv = cv
+        self.fused: PlumedForce | None = None
         self.error: Exception | None = None
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
-        """Return energy (kJ/mol) and forces (kJ/mol/nm)."""
+        """Return energy (kJ/mol) and forces (kJ/mol/nm), those of a fused bias included."""
         positions, box = _positions_and_box(state, bool(self.cv.pbc.any()))
         try:
             evaluation = self.cv.evaluate(positions * NM_TO_ANGSTROM, None if box is None else box * NM_TO_ANGSTROM)
+            energy = (evaluation.energy - self.energy_zero) * EV_TO_KJMOL
+            if self.fused is None:
+                return energy, evaluation.forces() * EV_PER_ANGSTROM_TO_KJMOL_PER_NM
+            bias, slopes, forces = self.fused.evaluate_fused(state.getStepCount(), positions, box, evaluation)
+            return energy + bias, evaluation.forces(slopes) * EV_PER_ANGSTROM_TO_KJMOL_PER_NM + forces
         except Exception as error:  # OpenMM keeps only the text of an exception
             self.error = error
             raise
-        forces = evaluation.forces() * EV_PER_ANGSTROM_TO_KJMOL_PER_NM
-        return (evaluation.energy - self.energy_zero) * EV_TO_KJMOL, forces
 
     @property
     def energy_zero(self) -> float:
@@ -106,11 +119,14 @@ class PlumedForce:
         PLUMED without side effects.
     periodic
         Whether PLUMED sees the box.
+    fused
+        The input whose EXTRACVs a network force evaluates; None if PLUMED evaluates everything itself.
     """
 
-    def __init__(self, bridge: PlumedBridge, periodic: bool) -> None:
+    def __init__(self, bridge: PlumedBridge, periodic: bool, fused: FusedInput | None = None) -> None:
         self.bridge = bridge
         self.periodic = periodic
+        self.fused = fused
         self.bias = 0.0
         self.error: Exception | None = None
 
@@ -123,6 +139,30 @@ class PlumedForce:
             self.error = error
             raise
         return self.bias, forces.copy()
+
+    def evaluate_fused(
+        self, step: int, positions: Array, box: Array | None, evaluation: Evaluation
+    ) -> tuple[float, dict[Pooling, float], Array]:
+        """Return bias (kJ/mol), its derivatives by pooled uncertainties (eV), and its other forces (kJ/mol/nm).
+
+        Parameters
+        ----------
+        step
+            Number of the step.
+        positions, box
+            nm.
+        evaluation
+            Of the network at these positions.
+        """
+        assert self.fused is not None
+        parts = {name: self.fused.pycv.pooled(evaluation, c) for name, c in self.fused.components.items()}
+        values = {name: value for name, (value, _, _) in parts.items()}
+        self.bias, forces = self.bridge.evaluate(step, positions, box, values)
+        slopes: dict[Pooling, float] = {}
+        for name, force in self.bridge.extra_forces.items():
+            _, kind, derivative = parts[name]
+            slopes[kind] = slopes.get(kind, 0.0) - force * derivative / EV_TO_KJMOL
+        return self.bias, slopes, forces
 
     def close(self) -> None:
         """Commit the last step and close PLUMED's files."""
@@ -181,6 +221,8 @@ def add_plumed(
     module_folder: Path | str | None = None,
     log: Path | None = None,
     group: int = BIAS_GROUP,
+    network: NetworkForce | None = None,
+    fused: Fused = "auto",
 ) -> PlumedForce:
     """Add the bias of a PLUMED input to `system`; return the function behind the force.
 
@@ -199,22 +241,46 @@ def add_plumed(
     log
         Where PLUMED writes its log.
     group
-        Force group, so that the bias can be asked for alone.
+        Force group, so that the bias can be asked for alone; a fused bias is in the group of the network.
+    network
+        What `add_potential` returned for this system: a bias on its own uncertainty is fused with it, which saves a
+        backward pass per step.
+    fused
+        Whether to fuse: "auto" says what is in the way, True refuses to go on without.
 
     Raises
     ------
     PlumedInputError
-        If PLUMED refuses the input.
+        If PLUMED refuses the input, or it cannot be fused and must be.
     """
     if isinstance(text, Path) or (isinstance(text, str) and "\n" not in text and Path(text).is_file()):
         text = Path(text).read_text(encoding="utf-8")
     periodic = topology.getPeriodicBoxVectors() is not None
     masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(system.getNumParticles())])
     folder = Path(module_folder) if module_folder is not None else None
-    bridge = PlumedBridge(text, masses, time_step * FS_TO_PS, temperature, folder, log)
-    function = PlumedForce(bridge, periodic)
-    _add(system, function, periodic, group)
+    import_modules(text, folder)
+    found = _fused(text, network, fused)
+    names = tuple(found.components) if found else ()
+    bridge = PlumedBridge(found.text if found else text, masses, time_step * FS_TO_PS, temperature, None, log, names)
+    function = PlumedForce(bridge, periodic, found)
+    if found and network:
+        network.fused = function
+    else:
+        _add(system, function, periodic, group)
     return function
+
+
+def _fused(text: str, network: NetworkForce | None, wanted: Fused) -> FusedInput | None:
+    if network is None or wanted is False:
+        return None
+    found = fuse(text, network.cv)
+    if isinstance(found, FusedInput):
+        return found
+    if wanted is True:
+        raise PlumedInputError(f"the bias cannot be fused: {found.reason or 'it is not on an uncertainty'}")
+    if found.reason:
+        print(f"uqcv: the bias is not fused with the network (slower, same numbers): {found.reason}", file=sys.stderr)
+    return None
 
 
 def _add(system: openmm.System, function: Any, periodic: bool, group: int) -> None:

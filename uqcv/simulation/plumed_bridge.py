@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class PlumedBridge:
         Folder of the exported CVs that the input imports.
     log
         Where PLUMED writes its log.
+    extra
+        Names of the EXTRACVs in the input, whose values `evaluate` is given.
 
     Raises
     ------
@@ -59,8 +61,10 @@ class PlumedBridge:
         temperature: float,
         module_folder: Path | None = None,
         log: Path | None = None,
+        extra: Sequence[str] = (),
     ) -> None:
         self._plumed_module = require_plumed()
+        self._extra = {name: (np.zeros(1), np.zeros(1)) for name in extra}
         self._masses = np.ascontiguousarray(masses, dtype=np.float64)
         self._forces = np.zeros((len(masses), 3))
         self._virial = np.zeros((3, 3))
@@ -91,7 +95,9 @@ class PlumedBridge:
         except self._plumed_module.PlumedError as error:
             raise PlumedInputError(f"PLUMED refuses the input: {_plumed_words(error)}") from error
 
-    def evaluate(self, step: int, positions: Array, box: Array | None = None) -> tuple[float, Array]:
+    def evaluate(
+        self, step: int, positions: Array, box: Array | None = None, extra: Mapping[str, float] | None = None
+    ) -> tuple[float, Array]:
         """Return the bias (kJ/mol) and its forces (kJ/mol/nm) at `positions`, without side effects.
 
         Parameters
@@ -102,6 +108,8 @@ class PlumedBridge:
             nm, shape (n, 3).
         box
             Box vectors as rows, nm; zeros or None without periodicity.
+        extra
+            Value of each EXTRACV.
 
         Raises
         ------
@@ -120,11 +128,20 @@ class PlumedBridge:
         plumed.cmd("setBox", np.zeros((3, 3)) if box is None else np.ascontiguousarray(box, dtype=np.float64))
         plumed.cmd("setForces", self._forces)
         plumed.cmd("setVirial", self._virial)
+        for name, (value, slope) in self._extra.items():
+            value[0], slope[0] = (extra or {})[name], 0.0
+            plumed.cmd(f"setExtraCV {name}", value)
+            plumed.cmd(f"setExtraCVForce {name}", slope)
         self._call("prepareCalc", step)
         self._call("performCalcNoUpdate", step)
         plumed.cmd("getBias", self._bias)
         self._pending = step
         return float(self._bias[0]), self._forces
+
+    @property
+    def extra_forces(self) -> dict[str, float]:
+        """Minus the derivative of the bias by each EXTRACV at the last evaluation, kJ/mol per its unit."""
+        return {name: float(force[0]) for name, (_, force) in self._extra.items()}
 
     @property
     def virial(self) -> Array:

@@ -63,7 +63,7 @@ def _text(value: Any) -> str:
 def imported_modules(text: str) -> list[tuple[str, str, str]]:
     """Return (module, init, calculate) of each PYCVINTERFACE in a PLUMED input."""
     found = []
-    for match in PYCV_ACTION.finditer(_without_comments(text)):
+    for match in PYCV_ACTION.finditer(without_comments(text)):
         words = dict(re.findall(r"(\w+)=(\S+)", match["words"]))
         if "IMPORT" in words:
             names = (words.get("INIT", "plumedInit"), words.get("CALCULATE", "plumedCalculate"))
@@ -71,18 +71,19 @@ def imported_modules(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
+    """Return an input without what follows `#` in its lines."""
     return "\n".join(line.split("#", 1)[0] for line in text.splitlines())
 
 
 def uses_pycv(text: str) -> bool:
     """Whether an input needs the PyCV plugin."""
-    return PYCV_ACTION.search(_without_comments(text)) is not None
+    return PYCV_ACTION.search(without_comments(text)) is not None
 
 
 def loads_plugin(text: str) -> bool:
     """Whether an input loads a plugin itself."""
-    return re.search(r"^\s*(LOAD\b.*PythonCV)", _without_comments(text), re.MULTILINE) is not None
+    return re.search(r"^\s*(LOAD\b.*PythonCV)", without_comments(text), re.MULTILINE) is not None
 
 
 def import_modules(text: str, folder: Path | None = None) -> None:

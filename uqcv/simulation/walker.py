@@ -21,7 +21,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.errors import InputError, UqcvError
 from uqcv.files import write_json, write_text
-from uqcv.simulation.forces import BIAS_GROUP, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
+from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.structures import Structure
@@ -70,6 +70,8 @@ class WalkerPlan:
         Limits of bonds and contacts.
     dtype, device, compiled
         Of the network.
+    fused
+        Whether the bias shares the network's backward pass.
     """
 
     folder: Path
@@ -93,12 +95,13 @@ class WalkerPlan:
     dtype: str = "float32"
     device: str = "cpu"
     compiled: bool = False
+    fused: Fused = "auto"
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of the plan, for a reader."""
         names = (
             "component temperature friction time_step n_steps stride ceiling energy_ceiling temperature_ceiling seed "
-            "hydrogen_mass dtype device compiled"
+            "hydrogen_mass dtype device compiled fused"
         )
         return {name: getattr(self, name) for name in names.split()}
 
@@ -186,8 +189,9 @@ class _Walker:
             plan.compiled,
         )
         return add_plumed(
-            system, topology, plan.plumed, plan.temperature, plan.time_step, Path("cv"), Path("plumed.log")
-        )
+            system, topology, plan.plumed, plan.temperature, plan.time_step, Path("cv"), Path("plumed.log"),
+            network=self._network, fused=plan.fused,
+        )  # fmt: skip
 
     def _new_context(self, system: openmm.System) -> openmm.Context:
         plan = self.plan
@@ -250,8 +254,8 @@ class _Walker:
         """Return the bias (eV) at the positions of the frame."""
         if self._bias is None:
             return 0.0
-        state = self._context.getState(energy=True, groups={BIAS_GROUP})
-        return state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) * KJMOL_TO_EV
+        self._context.getState(energy=True)
+        return self._bias.bias * KJMOL_TO_EV
 
     def _runaway(self, uncertainty: float, energy: float, temperature: float) -> str | None:
         plan = self.plan

@@ -1,0 +1,126 @@
+"""Fusing a PLUMED input with the network that runs: our own CV becomes a number that the engine hands to PLUMED.
+
+The user writes PYCVINTERFACE as for any PLUMED. Where it imports the uncertainty of the very model that drives the
+dynamics, PLUMED need not call Python: it gets U as an EXTRACV, gives dV/dU back, and one backward pass of
+E + (dV/dU) U yields all forces.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+
+from uqcv.colvars.pycv import PyCV
+from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.simulation.plumed_input import PYCV_ACTION, without_comments
+
+LABEL_BEFORE = re.compile(r"(?P<label>[\w-]+)\s*:\s*$")
+KNOWN_WORDS = {"ATOMS", "IMPORT", "LABEL"}
+
+
+@dataclass(frozen=True)
+class FusedInput:
+    """An input without our CV's PYCVINTERFACE.
+
+    Attributes
+    ----------
+    text
+        What PLUMED reads.
+    pycv
+        The CV that was replaced.
+    components
+        Component of the CV, by the name of the EXTRACV that stands for it.
+    """
+
+    text: str
+    pycv: PyCV
+    components: dict[str, str]
+
+
+@dataclass(frozen=True)
+class NotFused:
+    """Why an input is not fused; empty if it has nothing of ours.
+
+    Attributes
+    ----------
+    reason
+        For a person.
+    """
+
+    reason: str
+
+
+def fuse(text: str, cv: UncertaintyCV) -> FusedInput | NotFused:
+    """Return `text` with the uncertainty of `cv` as EXTRACVs, or why that cannot be.
+
+    Parameters
+    ----------
+    text
+        A PLUMED input whose modules have been imported.
+    cv
+        What the running network evaluates; a PYCVINTERFACE is fused if its module evaluates the same object, that
+        is, the same bundle by its hash, on the same atoms, in the same precision.
+    """
+    text = without_comments(text)
+    own = [(match, pycv) for match in PYCV_ACTION.finditer(text) if (pycv := _exported(_words(match))) is not None]
+    if not own:
+        return NotFused("")
+    match, pycv = own[0]
+    if len(own) > 1:
+        return NotFused("the input has several uncertainties")
+    if pycv.cv is not cv:
+        return NotFused("the PyCV is of another bundle, precision, device or system than the network that runs")
+    return _rewritten(text, match, pycv)
+
+
+def _rewritten(text: str, match: re.Match[str], pycv: PyCV) -> FusedInput | NotFused:
+    words, before = _words(match), LABEL_BEFORE.search(text[: match.start()])
+    label = before["label"] if before else words.get("LABEL")
+    unknown = sorted(set(words) - KNOWN_WORDS)
+    if label is None:
+        return NotFused("the PYCVINTERFACE has no label")
+    if unknown:
+        return NotFused(f"the PYCVINTERFACE has {', '.join(unknown)}")
+    if _atoms(words.get("ATOMS", "")) != list(range(1, len(pycv.cv.numbers) + 1)):
+        return NotFused("ATOMS are not all atoms of the system in their order")
+    _, _, after = text[match.end() :].partition("\n")  # a block may name its action again behind the last dots
+    rest = text[: before.start() if before else match.start()] + after
+    return _renamed(rest, label, pycv)
+
+
+def _renamed(rest: str, label: str, pycv: PyCV) -> FusedInput | NotFused:
+    """Replace `label.py-component` everywhere by the label of an EXTRACV, in names made from it too."""
+    offered = pycv.init["COMPONENTS"]
+    reference = re.compile(rf"(?<![\w-]){re.escape(label)}\.py-([A-Za-z0-9-]+)")  # components have no underscore
+    used = sorted(set(reference.findall(rest)))
+    names = {component: f"{label}_{component}".replace("-", "_") for component in used}
+    rest = reference.sub(lambda match: names[match[1]], rest)
+    if not used or not set(used) <= set(offered):
+        return NotFused(f"components {', '.join(used) or 'none'} of {label} are used; it has {', '.join(offered)}")
+    if re.search(rf"(?<![\w.-]){re.escape(label)}(?![\w-])", rest):
+        return NotFused(f"{label} is used otherwise than by the names of its components")
+    extra = "".join(f"{name}: EXTRACV NAME={name}\n" for name in names.values())
+    load = "".join(re.findall(r"^[ \t]*LOAD\b.*\n", rest, re.MULTILINE))
+    return FusedInput(load + extra + rest.replace(load, "", 1), pycv, {n: c for c, n in names.items()})
+
+
+def _words(match: re.Match[str]) -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\S+)", match["words"]))
+
+
+def _exported(words: dict[str, str]) -> PyCV | None:
+    """Return the CV behind a PYCVINTERFACE if `uqcv export` wrote its module."""
+    found = getattr(sys.modules.get(words.get("IMPORT", "")), "_cv", None)
+    return found if isinstance(found, PyCV) else None
+
+
+def _atoms(text: str) -> list[int] | None:
+    """Return the atoms of `1-3,5`, or None for what only PLUMED can read."""
+    atoms: list[int] = []
+    for part in text.split(","):
+        span = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if span is None:
+            return None
+        atoms += range(int(span[1]), int(span[2] or span[1]) + 1)
+    return atoms
