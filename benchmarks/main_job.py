@@ -29,8 +29,7 @@ def run(out: Path, sampler: str, seed: int) -> None:
     from uqcv.active_learning.manager import Campaign
     from uqcv.config import load_config
 
-    # A walker that stays where it is finds few uncertain frames; filled up, both samplers get the same labels.
-    config = load_config(CAMPAIGN, {"sampling.sampler": sampler, "seed": seed, "harvest.fill": sampler == "unbiased"})
+    config = load_config(CAMPAIGN, {"sampling.sampler": sampler, "seed": seed})
     Campaign(config, out / f"{sampler}-{seed}").run()
 
 
