@@ -89,8 +89,10 @@ def _write_model(folder: Path, index: int, make_turned, random: np.random.Genera
     metrics |= {"test_energy_mae": 0.03 * scale, "validation_force_mae": 0.05 * scale, "validation_coverage": 0.91}
     metrics |= {"bins_visited": 40 + 18 * index, "bins_relevant": 96, "seconds": {"training": 60.0}}
     write_json(folder / "metrics.json", metrics)
-    frame_calibration = {"coverage": 0.9, "q": 0.1, "minimum": 0.4, "floor": 0.1, "n": 50}
-    write_json(folder / "bundle" / "bundle.json", {"settings": {"frame_calibration": frame_calibration}})
+    calibration = {"coverage": 0.9, "q": 0.1, "minimum": 0.4, "floor": 0.1, "n": 50}
+    write_json(
+        folder / "bundle" / "bundle.json", {"settings": {"distributions": {"mean": {"calibration": calibration}}}}
+    )
 
 
 def _write_walkers(folder: Path, index: int, make_turned, topology, random: np.random.Generator) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from uqcv.colvars.bundle import SETTINGS_FILE, WEIGHTS_FILE, Bundle, Distribution
+from uqcv.colvars.fitting import UNFITTED
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import BundleError
 
@@ -83,7 +84,7 @@ def test_every_setting_but_the_provenance_is_in_the_hash(bundle):
     s = bundle.settings
     changes = {
         "pooling": s.pooling.model_copy(update={"sharpness": 5.0}),
-        "frame_calibration": s.frame_calibration.model_copy(update={"q": 2 * s.frame_calibration.q}),
+        "distributions": s.distributions | {"max": s.distributions["max"].model_copy(update={"training_mean": 0.5})},
         "atom_calibration": s.atom_calibration.model_copy(update={"minimum": -9.0}),
         "standard_mean": s.standard_mean + 1e-9,
         "standard_deviation": s.standard_deviation + 1e-9,
@@ -131,10 +132,16 @@ def test_a_truncated_file(saved, name, keep):
     refused(saved)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+def distribution_of(held_out) -> Distribution:
+    return Distribution(
+        training_mean=1.0, training_deviation=0.1, held_out=tuple(held_out), calibration=UNFITTED
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [1, 3, "2", None])
 def test_another_format_version(saved, version):
     edited(saved, lambda h: h.update(format_version=version))
-    refused(saved, f"format {version} was given", "reads format 1")
+    refused(saved, f"format {version} was given", "reads format 2")
 
 
 @pytest.mark.parametrize(
@@ -203,10 +210,10 @@ def test_quantiles_of_a_distribution(bundle, frames):
 def test_the_spread_is_that_of_usual_frames():
     usual = np.random.default_rng(0).normal(1.0, 0.1, 2000)
     mixed = np.concatenate([usual, np.full(100, 5.0)])
-    distribution = Distribution(training_mean=1.0, training_deviation=0.1, held_out=tuple(mixed))
+    distribution = distribution_of(mixed)
     assert distribution.deviation == pytest.approx(0.1, rel=0.15)
     assert mixed.std() > 8 * distribution.deviation
 
 
 def test_the_spread_of_nearly_equal_values_is_not_zero():
-    assert Distribution(training_mean=1.0, training_deviation=0.1, held_out=(1.0, 1.0, 1.0, 2.0)).deviation > 0
+    assert distribution_of([1.0, 1.0, 1.0, 2.0]).deviation > 0

@@ -125,7 +125,9 @@ def test_no_net_force_and_no_net_torque(plumed, molecule):
 
 def test_the_gradient_of_the_error_is_zero_below_its_minimum(bundle, tmp_path, frames, make_bridge):
     s = bundle.settings
-    update = {"frame_calibration": s.frame_calibration.model_copy(update={"minimum": 100.0})}
+    higher = s.frame_calibration.model_copy(update={"minimum": 100.0})
+    mean = s.distributions["mean"].model_copy(update={"calibration": higher})
+    update = {"distributions": s.distributions | {"mean": mean}}
     lower = Bundle(s.model_copy(update=update), bundle.potential, bundle.uncertainty)
     export(lower, tmp_path / "e")
     text = cv_line(module_name(lower), 22) + "RESTRAINT ARG=u.py-error AT=0 KAPPA=300"

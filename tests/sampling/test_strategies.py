@@ -40,9 +40,10 @@ def test_sigma_is_a_multiple_of_the_spread_of_held_out_frames(bundle, component)
     assert values(bundle, component=component, sigma_ratio=0.7)["sigma"] == pytest.approx(0.7 * spread(held_out))
 
 
-def test_the_wall_stands_at_an_expected_error(bundle):
-    wall = values(bundle, wall_error=1000.0)["wall"]
-    assert bundle.settings.frame_calibration(wall) == pytest.approx(1000.0)
+@pytest.mark.parametrize("component", POOLINGS)
+def test_the_wall_stands_at_an_expected_error(bundle, component):
+    wall = values(bundle, component=component, wall_error=1000.0)["wall"]
+    assert bundle.settings.distributions[component].calibration(wall) == pytest.approx(1000.0)
 
 
 @pytest.mark.parametrize("component", POOLINGS)

@@ -121,7 +121,7 @@ def _asked_coverage(generation: Generation) -> float | None:
 
     path = generation.folder / "bundle" / SETTINGS_FILE
     try:
-        return float(read_json(path)["settings"]["frame_calibration"]["coverage"])
+        return float(read_json(path)["settings"]["distributions"]["mean"]["calibration"]["coverage"])
     except (InputError, KeyError, TypeError):
         return None  # worth a word in a figure, not a failure
 

@@ -23,7 +23,7 @@ from uqcv.uncertainty.calibration import ConformalCalibration
 from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
 from uqcv.uncertainty.pooling import PoolingSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SETTINGS_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.pt"
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
@@ -39,6 +39,8 @@ class Distribution(BaseModel):
         Over the frames that the mixture was fitted on.
     held_out
         Values on the calibration frames, sorted.
+    calibration
+        From the pooled uncertainty to the mean force error of a frame, eV/Å.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,7 @@ class Distribution(BaseModel):
     training_mean: float
     training_deviation: float
     held_out: tuple[float, ...]
+    calibration: ConformalCalibration
 
     def quantile(self, share: float) -> float:
         """Return the value that a `share` of the held-out frames does not exceed."""
@@ -75,12 +78,16 @@ class BundleSettings(BaseModel):
     standard_mean: float
     standard_deviation: float
     distributions: dict[str, Distribution]
-    frame_calibration: ConformalCalibration
     atom_calibration: ConformalCalibration
     reference_numbers: tuple[int, ...]
     reference_pbc: tuple[bool, bool, bool]
     lowest_energy: float
     provenance: dict[str, Any]
+
+    @property
+    def frame_calibration(self) -> ConformalCalibration:
+        """From the mean uncertainty to the mean force error of a frame, eV/Å."""
+        return self.distributions["mean"].calibration
 
 
 class Bundle:

@@ -22,7 +22,7 @@ from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
 from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
 
 UNFITTED = ConformalCalibration(q=1.0, minimum=0.0, floor=1.0, coverage=0.5, n=0)
-PLACEHOLDER = Distribution(training_mean=0.0, training_deviation=1.0, held_out=(0.0, 1.0))
+PLACEHOLDER = Distribution(training_mean=0.0, training_deviation=1.0, held_out=(0.0, 1.0), calibration=UNFITTED)
 
 
 class UncertaintySettings(BaseModel):
@@ -90,7 +90,6 @@ def fit_bundle(
         standard_mean=float(scores.mean()),
         standard_deviation=deviation,
         distributions=dict.fromkeys(POOLINGS, PLACEHOLDER),
-        frame_calibration=UNFITTED,
         atom_calibration=UNFITTED,
         reference_numbers=tuple(int(z) for z in first.numbers),
         reference_pbc=(bool(first.pbc[0]), bool(first.pbc[1]), bool(first.pbc[2])),
@@ -104,18 +103,18 @@ def _calibrated(
     bundle: Bundle, training: Sequence[Structure], held_out: Sequence[Structure], settings: CalibrationSettings
 ) -> Bundle:
     seen, unseen = evaluate_frames(bundle, training), evaluate_frames(bundle, held_out)
+    atom_errors, frame_errors = unseen.errors(held_out)
     distributions = {
         kind: Distribution(
             training_mean=float(seen.pooled[kind].mean()),
             training_deviation=float(seen.pooled[kind].std()),
             held_out=tuple(np.sort(unseen.pooled[kind]).tolist()),
+            calibration=ConformalCalibration.fit(unseen.pooled[kind], frame_errors, settings),
         )
         for kind in POOLINGS
     }
-    atom_errors, frame_errors = unseen.errors(held_out)
     update = {
         "distributions": distributions,
-        "frame_calibration": ConformalCalibration.fit(unseen.pooled["mean"], frame_errors, settings),
         "atom_calibration": ConformalCalibration.fit(np.concatenate(unseen.atomic), atom_errors, settings),
     }
     return Bundle(bundle.settings.model_copy(update=update), bundle.potential, bundle.uncertainty)

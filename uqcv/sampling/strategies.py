@@ -65,7 +65,7 @@ def uncertainty_at(bundle: Bundle, force_error: float, component: Pooling, room:
     """
     held_out = bundle.settings.distributions[component]
     nearest = held_out.quantile(0.95) + room * held_out.deviation
-    return max(nearest, bundle.settings.frame_calibration.inverse(force_error))
+    return max(nearest, held_out.calibration.inverse(force_error))
 
 
 def plumed_fields(
