@@ -19,7 +19,7 @@ TINY = [
     "--set", "potential.n_features=8", "--set", "potential.n_layers=2", "--set", "training.epochs=2",
 ]  # fmt: skip
 WALK = [
-    "--set", "sampling.walkers=1", "--set", "sampling.length=20", "--set", "sampling.compiled=false",
+    "--set", "sampling.walkers=1", "--set", "sampling.length=20", "--set", "sampling.frame_interval=10", "--set", "sampling.compiled=false",
     "--set", "sampling.ceiling_error=1000", "--set", "sampling.max_energy=1000",
     "--set", "sampling.temperatures=[50]", "--set", "sampling.max_temperature_ratio=1000",
 ]  # fmt: skip
@@ -254,7 +254,7 @@ def test_a_bundle_of_another_format(refused, files, tmp_path):
     header = json.loads((tmp_path / "old" / "bundle.json").read_text())
     (tmp_path / "old" / "bundle.json").write_text(json.dumps(header | {"format_version": 99}))
     for arguments in (("export", "old", "cv"), ("evaluate", "old", files / "trajectory.dcd")):
-        assert "old: bundle format 99 was given; this uqcv reads format 1: fit it again" in refused(*arguments)
+        assert "old: bundle format 99 was given; this uqcv reads format 2: fit it again" in refused(*arguments)
     assert "nowhere: not a bundle" in refused("export", "nowhere", "cv")
     assert not (tmp_path / "cv").exists()
 

@@ -200,7 +200,7 @@ def test_the_campaigns_of_alanine_dipeptide(root):
     meant = {
         "name", "initial.frames", "initial.held_out", "test.ramachandran_grid", "potential.n_features",
         "training.epochs", "training.warm_epochs", "sampling.walkers", "sampling.length", "sampling.compiled",
-        "harvest.max_frames", "campaign.generations",
+        "harvest.max_frames", "harvest.fill", "campaign.generations",
     }  # fmt: skip
     different = differences(full.model_dump(mode="json"), short.model_dump(mode="json"))
     assert {"name", "initial.frames", "sampling.length"} <= different <= meant

@@ -48,7 +48,7 @@ def ran(readme, root, bundle, tmp_path_factory) -> Path:
 def test_the_script_leaves_its_files(ran):
     colvar = np.loadtxt(ran / "COLVAR")
     fields = (ran / "COLVAR").read_text().splitlines()[0].split()[2:]
-    assert fields == ["time", "phi", "u.py-mean", "u.py-error", "metad.bias"]
+    assert fields == ["time", "phi", "u_mean", "u_error", "metad.bias"]
     assert len(colvar) == 20 and np.isfinite(colvar).all()
     assert colvar[1, 0] == pytest.approx(0.005), "the time step is half a femtosecond"
     trajectory = mdtraj.load(str(ran / "trajectory.dcd"), top=str(ran / "systems/alanine_dipeptide/topology.pdb"))
