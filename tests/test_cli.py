@@ -19,7 +19,8 @@ TINY = [
     "--set", "potential.n_features=8", "--set", "potential.n_layers=2", "--set", "training.epochs=2",
 ]  # fmt: skip
 WALK = [
-    "--set", "sampling.walkers=1", "--set", "sampling.length=20", "--set", "sampling.frame_interval=10", "--set", "sampling.compiled=false",
+    "--set", "sampling.walkers=1", "--set", "sampling.length=20", "--set", "sampling.frame_interval=10",
+    "--set", "sampling.compiled=false",
     "--set", "sampling.ceiling_error=1000", "--set", "sampling.max_energy=1000",
     "--set", "sampling.temperatures=[50]", "--set", "sampling.max_temperature_ratio=1000",
 ]  # fmt: skip
