@@ -40,6 +40,7 @@ class InitialSettings(_Strict):
     frames: int = Field(100, ge=2, description="training frames of the first generation")
     held_out: int = Field(100, ge=4, description="frames kept from training: half validate, half calibrate")
     temperature: float = Field(300.0, gt=0, description="of the dynamics, K")
+    time_step: float = Field(0.5, gt=0, description="of the dynamics, fs")
     spacing: float = Field(100.0, gt=0, description="time between frames, fs")
     equilibration: float = Field(2000.0, ge=0, description="time before the first frame, fs")
     keep: dict[str, tuple[float, float]] = Field(

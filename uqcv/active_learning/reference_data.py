@@ -152,7 +152,7 @@ def _dynamics(
         n_frames,
         settings.temperature,
         settings.spacing,
-        time_step=config.sampling.time_step,
+        time_step=settings.time_step,
         seed=derive_seed(config.seed, purpose),
         equilibration=settings.equilibration,
         accept=stays if settings.keep else None,
