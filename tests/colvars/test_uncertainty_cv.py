@@ -271,3 +271,17 @@ def test_compiled_is_the_same_as_eager(bundle, frames):
         for kind in POOLINGS:
             assert a.value(kind) == pytest.approx(b.value(kind), abs=1e-11)
             np.testing.assert_allclose(a.gradient(kind), b.gradient(kind), atol=1e-10)
+
+
+@pytest.mark.slow
+def test_a_compiled_crystal_is_the_same_as_eager_while_its_pairs_change(crystal_bundle, crystal):
+    numbers, pbc, random = crystal.numbers, crystal.pbc, np.random.default_rng(0)
+    compiled, eager = (UncertaintyCV(crystal_bundle, numbers, pbc, compiled=c) for c in (True, False))
+    positions = crystal.positions
+    for step in range(6):
+        cell = crystal.cell * (1 + 0.001 * (step // 3))
+        a, b = (cv.evaluate(positions, cell) for cv in (compiled, eager))
+        assert a.energy == pytest.approx(b.energy, abs=1e-10)
+        np.testing.assert_allclose(a.forces({"mean": 0.3}), b.forces({"mean": 0.3}), atol=1e-10)
+        np.testing.assert_allclose(a.strain_gradient("mean"), b.strain_gradient("mean"), atol=1e-10)
+        positions = positions + random.normal(scale=0.1, size=positions.shape)

@@ -17,10 +17,13 @@ from uqcv.errors import InputError
 from uqcv.potentials.links import Links
 from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete
 from uqcv.potentials.radial import cosine_cutoff
+from uqcv.potentials.verlet import VerletList
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling, compress, counted_atoms, pool, standardise
 
 Array = NDArray[np.float64]
+# Of neighbour lists for compiled networks, Å: pairs in it cost time, too few of them a search in every other step.
+SKIN = 0.5
 
 
 class Evaluation:
@@ -115,8 +118,7 @@ class UncertaintyCV:
     device
         torch device.
     compiled
-        Whether to compile the network: pays off after some thousand evaluations of a system whose pairs do not
-        change, that is, a small molecule.
+        Whether to compile the network: takes a minute at first and pays off after some thousand evaluations.
 
     Raises
     ------
@@ -141,12 +143,14 @@ class UncertaintyCV:
         self._settings = bundle.settings
         tensor = torch.as_tensor(self.numbers, device=device)
         network = _Network(bundle, tensor, dtype, device)
-        self._network = compiled_or_eager(network) if compiled and complete else network
+        self._network = compiled_or_eager(network) if compiled else network
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._molecule: Graph | None = None
         if complete:
             anywhere = Structure(self.numbers, np.zeros((len(self.numbers), 3)))
             self._molecule = complete_graph(anywhere, dtype).to(device)
+        cutoff = self._settings.potential.cutoff
+        self._neighbors = VerletList(self.numbers, self.pbc, cutoff, SKIN, dtype, device) if compiled else None
         self._last: tuple[Array, Array, Evaluation] | None = None
         self.n_evaluations = 0
 
@@ -190,11 +194,13 @@ class UncertaintyCV:
         return Evaluation(leaves, energy, atomic, pooled)
 
     def _graph_at(self, positions: Array, cell: Array) -> Graph:
-        if self._molecule is None:
-            structure = Structure(self.numbers, positions, cell, self.pbc)
-            return build_graph(structure, self._settings.potential.cutoff, self.dtype).to(self.device)
-        moved = torch.tensor(positions, dtype=self.dtype, device=self.device)
-        return replace(self._molecule, positions=moved)
+        if self._molecule is not None:
+            moved = torch.tensor(positions, dtype=self.dtype, device=self.device)
+            return replace(self._molecule, positions=moved)
+        if self._neighbors is not None:
+            return self._neighbors.graph(positions, cell)
+        structure = Structure(self.numbers, positions, cell, self.pbc)
+        return build_graph(structure, self._settings.potential.cutoff, self.dtype).to(self.device)
 
     def _weights(self, graph: Graph) -> Tensor:
         """Smooth neighbourhood weights between the atoms that count, for the local mean."""

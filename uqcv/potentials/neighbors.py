@@ -107,17 +107,18 @@ def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.
     """Return the graph of one structure, of all pairs within `cutoff` (Å)."""
     pairs = find_pairs(structure.positions, structure.cell, structure.pbc, cutoff)
     links = ListedLinks(torch.as_tensor(pairs.i), torch.as_tensor(pairs.j), len(structure))
-    return _graph(structure, dtype, links, torch.as_tensor(pairs.shifts @ structure.cell))
+    return structure_graph(structure, dtype, links, torch.as_tensor(pairs.shifts @ structure.cell))
 
 
 def complete_graph(structure: Structure, dtype: torch.dtype = torch.float32) -> Graph:
     """Return the graph of a molecule without periodicity, of all its pairs whatever their distance."""
     links = CompleteLinks(1, len(structure))
     far = torch.tensor([SELF_DISTANCE, 0.0, 0.0])
-    return _graph(structure, dtype, links, with_itself(links)[:, None] * far)
+    return structure_graph(structure, dtype, links, with_itself(links)[:, None] * far)
 
 
-def _graph(structure: Structure, dtype: torch.dtype, links: Links, offsets: Tensor) -> Graph:
+def structure_graph(structure: Structure, dtype: torch.dtype, links: Links, offsets: Tensor) -> Graph:
+    """Return the graph of one structure with given links and offsets (Å, shape (p, 3))."""
     return Graph(
         numbers=torch.as_tensor(structure.numbers),
         positions=torch.as_tensor(structure.positions, dtype=dtype),
