@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uqcv.active_learning.averaging import averaged_along
 from uqcv.active_learning.selection import (
     Funnel,
     HarvestSettings,
@@ -71,7 +72,8 @@ def harvest(
     """Select frames: unsure, physical, new, and different from one another.
 
     A frame is unsure if its uncertainty exceeds that of a share `settings.quantile` of the held-out frames, which
-    the potential has never seen but which are of the kind that it knows.
+    the potential has never seen but which are of the kind that it knows. Those selected differ by descriptors that are
+    averaged over neighbours in time, so that slow motions count and vibrations do not.
 
     Parameters
     ----------
@@ -102,13 +104,16 @@ def harvest(
     if settings.ceiling is None:
         ceiling = uncertainty_at(bundle, settings.max_error, component, WALL_ROOM)
         settings = settings.model_copy(update={"ceiling": ceiling})
+    physical = np.array([p is None for p in problems])
+    points, trajectories = descriptors(bundle, frames), [s.info.get("walker") for s in frames]
     chosen, funnel = select(
         evaluated.pooled[component],
-        descriptors(bundle, frames),
+        points,
         descriptors(bundle, training),
         threshold,
         settings,
-        np.array([p is None for p in problems]),
+        physical,
+        averaged_along(points, trajectories, settings.averaging, physical),
     )
     values = evaluated.pooled[component]
     structures = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen]
