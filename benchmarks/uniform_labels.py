@@ -32,9 +32,8 @@ def uniform_pool(config: Config) -> list[Structure]:
     """Return labelled frames spread evenly over the map, in random order, none of them of the test set."""
     method = OpenMMForceField(Path(config.system.topology))
     seed = derive_seed(config.seed, "uniform labels")
-    pool = uniform_ramachandran(
-        method, backbone_torsions(method.topology), config.test.ramachandran_grid or 24, config.test.temperature, seed
-    )
+    torsions, grid = backbone_torsions(method.topology), config.test.ramachandran_grid or 24
+    pool = uniform_ramachandran(method, torsions, grid, config.test.temperature, seed=seed)
     return [pool[k] for k in np.random.default_rng(seed).permutation(len(pool))]
 
 
