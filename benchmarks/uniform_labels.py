@@ -1,6 +1,6 @@
 """How good the main job could get: the same potential, trained on labels spread evenly over the Ramachandran map.
 
-    python benchmarks/uniform_labels.py runs/main_job/metadynamics-2 [--labels 178]
+    python benchmarks/uniform_labels.py runs/main_job/metadynamics-2 [--labels 177]
 
 takes the first training set of a finished campaign and adds labels from a second uniform set, made with another seed
 than the campaign's test set: what a sampler that knows the answer would harvest. The schedule is the campaign's (a
@@ -17,6 +17,7 @@ import torch
 
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.config import Config, load_config
+from uqcv.errors import InputError, UqcvError
 from uqcv.files import read_json
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
@@ -26,6 +27,8 @@ from uqcv.potentials.potential import Potential
 from uqcv.potentials.training import measure_errors, new_potential, train
 from uqcv.seeding import derive_seed
 from uqcv.structures import Structure, elements, read_structures
+
+HELD_OUT = 10  # uniform frames that join the validation set
 
 
 def uniform_pool(config: Config) -> list[Structure]:
@@ -57,14 +60,24 @@ def main() -> None:
     parser.add_argument("campaign", type=Path)
     parser.add_argument("--labels", type=int, help="labels to add; as many as the campaign's training set unless given")
     chosen = parser.parse_args()
-    config, folder = load_config(chosen.campaign / "config.yaml"), CampaignFolder(chosen.campaign)
+    try:
+        measure(chosen.campaign, chosen.labels)
+    except UqcvError as error:
+        raise SystemExit(f"uqcv: {error}") from error
+
+
+def measure(campaign: Path, labels: int | None) -> None:
+    """Train on the campaign's first frames and on uniform labels, and print the error on its test set."""
+    config, folder = load_config(campaign / "config.yaml"), CampaignFolder(campaign)
     first = folder.generation(0)
     training, validation = (read_structures(p, labelled=True) for p in (first.training, first.validation))
-    last = max(chosen.campaign.glob("generation-*/metrics.json"))
-    n_labels = chosen.labels or read_json(last)["n_training"] - len(training)
+    last = max(campaign.glob("generation-*/metrics.json"), default=first.metrics)
+    n_labels = labels or read_json(last)["n_training"] - len(training)
     pool = uniform_pool(config)
+    if not 0 < n_labels <= len(pool) - HELD_OUT:
+        raise InputError(f"{n_labels} labels were asked for; 1 to {len(pool) - HELD_OUT} are there")
     shares = [round(n_labels * k / 3) for k in range(4)]
-    held_out = pool[n_labels : n_labels + 10]
+    held_out = pool[n_labels : n_labels + HELD_OUT]
     stages = [(training + pool[:n], validation + (held_out if n else [])) for n in shares]
     potential = trained(config, stages)
     errors = measure_errors(potential, Dataset(read_structures(folder.test, labelled=True), config.potential.cutoff))

@@ -106,6 +106,12 @@ def test_torsions_by_name(make_config, topology_path):
     assert backbone_or_named(make_config({"system.torsions": None}), topology) == {}
 
 
+def test_masses_that_no_walker_can_have_are_refused_before_any_label(make_config, folder):
+    with pytest.raises(InputError, match="hydrogen_mass 5 amu leaves atom"):
+        prepare(make_config({"sampling.hydrogen_mass": 5.0}), folder)
+    assert not folder.initial.exists()
+
+
 def test_a_uniform_test_set_needs_two_torsions(make_config, folder):
     with pytest.raises(InputError, match=r"test\.ramachandran_grid needs two torsions"):
         prepare(make_config({"system.torsions": None}), folder)

@@ -173,3 +173,40 @@ def test_an_input_without_uncertainty_is_not_fused_without_a_word(here, bundle, 
     bias.close()
     with pytest.raises(PlumedInputError, match="it is not on an uncertainty"):
         add_plumed(system, pdb.topology, text, 300.0, 0.5, network=network, fused=True)
+
+
+def test_an_input_with_units_falls_back_to_the_same_dynamics(here, bundle, topology_path, frames, fused_or_not):
+    """PLUMED converts what PyCV gives it, but not the value and the force of an EXTRACV."""
+    kj = text_of(bundle, "RESTRAINT ARG=u.py-mean AT=0 KAPPA=418.4")
+    kcal = "UNITS ENERGY=kcal/mol TIME=fs\n" + text_of(bundle, "RESTRAINT ARG=u.py-mean AT=0 KAPPA=100")
+    found = fused_or_not(kcal)
+    assert isinstance(found, NotFused) and "UNITS" in found.reason
+    fused = simulate(bundle, topology_path, frames[0], kj, True, 20)
+    np.testing.assert_allclose(simulate(bundle, topology_path, frames[0], kcal, False, 20), fused, atol=1e-8)
+
+
+def test_units_of_length_are_refused(here, bundle, topology_path):
+    """PyCV gets positions in the unit of the input and cannot know it."""
+    pdb = app.PDBFile(str(topology_path))
+    text = "UNITS LENGTH=A\n" + text_of(bundle, ACTIONS["wall"])
+    with pytest.raises(PlumedInputError, match=r"UNITS LENGTH=A .* nm is expected"):
+        add_plumed(bare_system(pdb.topology), pdb.topology, text, 300.0, 0.5, "cv")
+
+
+def test_a_label_that_is_taken_is_not_fused(fused_or_not, bundle):
+    found = fused_or_not(text_of(bundle, "u_mean: DISTANCE ATOMS=1,2\nRESTRAINT ARG=u.py-mean AT=0 KAPPA=1"))
+    assert isinstance(found, NotFused) and "u_mean" in found.reason
+
+
+def test_a_second_bias_stays_a_force_of_its_own(here, bundle, topology_path, frames, capfd):
+    pdb = app.PDBFile(str(topology_path))
+    system = bare_system(pdb.topology)
+    network = add_potential(system, pdb.topology, bundle, torch.float64)
+    text = text_of(bundle, ACTIONS["wall"])
+    first, second = (add_plumed(system, pdb.topology, text, 300.0, 0.5, "cv", network=network) for _ in range(2))
+    assert network.fused is first and second.fused is None and system.getNumForces() == 2
+    assert "another bias is fused" in capfd.readouterr().err
+    context = openmm.Context(system, openmm.VerletIntegrator(1e-4), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(frames[0].positions * 0.1)
+    context.getState(energy=True)
+    assert first.bias == pytest.approx(second.bias) and first.bias > 0

@@ -19,6 +19,7 @@ from uqcv.labeling.relaxation import relax
 from uqcv.labeling.torsions import backbone_torsions, torsion_angle
 from uqcv.progress import say
 from uqcv.seeding import derive_seed
+from uqcv.simulation.forces import bare_system
 from uqcv.simulation.topology import Topology, read_topology, topology_numbers
 from uqcv.structures import Structure, read_structures, write_structures
 
@@ -56,6 +57,7 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     topology = read_topology(config.system.topology)
     torsions = backbone_or_named(config, topology)
     _require_possible_test(config, method, torsions)
+    bare_system(topology, config.sampling.hydrogen_mass)  # refuses masses now that no walker could have later
     start = _starting_structure(config, topology)
     folder.path.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config.system.topology, folder.topology)

@@ -58,7 +58,7 @@ class SamplingSettings(BaseModel):
     processes: int | None = Field(None, ge=1, description="walkers at a time; null: one per core")
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of the dynamics' network")
     device: str = Field("cpu", description="torch device of the dynamics")
-    fused: bool | Literal["auto"] = Field(
+    fused: Literal["auto", True, False] = Field(
         "auto", description="whether the bias on U shares the network's backward pass; true: refuse to run without"
     )
     compiled: bool = Field(True, description="compile the network; costs a minute once, then saves half of each step")

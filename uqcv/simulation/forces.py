@@ -15,7 +15,7 @@ from openmm import app, unit
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.uncertainty_cv import Evaluation, UncertaintyCV, shared_cv
 from uqcv.errors import InputError, PlumedInputError
-from uqcv.simulation.fusing import FusedInput, fuse
+from uqcv.simulation.fusing import FusedInput, NotFused, fuse
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.simulation.plumed_input import import_modules
 from uqcv.simulation.topology import topology_numbers
@@ -23,7 +23,7 @@ from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, FS_TO_PS, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
-Fused = bool | Literal["auto"]
+Fused = Literal["auto", True, False]
 POTENTIAL_GROUP, BIAS_GROUP = 0, 1
 
 
@@ -273,7 +273,7 @@ def add_plumed(
 def _fused(text: str, network: NetworkForce | None, wanted: Fused) -> FusedInput | None:
     if network is None or wanted is False:
         return None
-    found = fuse(text, network.cv)
+    found = fuse(text, network.cv) if network.fused is None else NotFused("another bias is fused with it already")
     if isinstance(found, FusedInput):
         return found
     if wanted is True:

@@ -71,6 +71,8 @@ def fuse(text: str, cv: UncertaintyCV) -> FusedInput | NotFused:
         return NotFused("the input has several uncertainties")
     if pycv.cv is not cv:
         return NotFused("the PyCV is of another bundle, precision, device or system than the network that runs")
+    if re.search(r"^\s*UNITS\b", text, re.MULTILINE):
+        return NotFused("the input has UNITS, which PLUMED does not apply to numbers that the engine hands it")
     return _rewritten(text, match, pycv)
 
 
@@ -85,24 +87,27 @@ def _rewritten(text: str, match: re.Match[str], pycv: PyCV) -> FusedInput | NotF
     if _atoms(words.get("ATOMS", "")) != list(range(1, len(pycv.cv.numbers) + 1)):
         return NotFused("ATOMS are not all atoms of the system in their order")
     _, _, after = text[match.end() :].partition("\n")  # a block may name its action again behind the last dots
-    rest = text[: before.start() if before else match.start()] + after
-    return _renamed(rest, label, pycv)
+    return _renamed(text[: before.start() if before else match.start()], after, label, pycv)
 
 
-def _renamed(rest: str, label: str, pycv: PyCV) -> FusedInput | NotFused:
-    """Replace `label.py-component` everywhere by the label of an EXTRACV, in names made from it too."""
+def _renamed(before: str, after: str, label: str, pycv: PyCV) -> FusedInput | NotFused:
+    """Replace `label.py-component` everywhere by the label of an EXTRACV, in names made from it too.
+
+    The EXTRACVs stand where the CV stood: LOAD must come before what it loads.
+    """
     offered = pycv.init["COMPONENTS"]
     reference = re.compile(rf"(?<![\w-]){re.escape(label)}\.py-([A-Za-z0-9-]+)")  # components have no underscore
-    used = sorted(set(reference.findall(rest)))
+    used = sorted(set(reference.findall(after)))
     names = {component: f"{label}_{component}".replace("-", "_") for component in used}
-    rest = reference.sub(lambda match: names[match[1]], rest)
+    after = reference.sub(lambda match: names[match[1]], after)
     if not used or not set(used) <= set(offered):
         return NotFused(f"components {', '.join(used) or 'none'} of {label} are used; it has {', '.join(offered)}")
-    if re.search(rf"(?<![\w.-]){re.escape(label)}(?![\w-])", rest):
+    if re.search(rf"(?<![\w.-]){re.escape(label)}(?![\w-])", before + after):
         return NotFused(f"{label} is used otherwise than by the names of its components")
+    if taken := [n for n in names.values() if re.search(rf"^\s*{n}\s*:|\bLABEL={n}\b", before + after, re.MULTILINE)]:
+        return NotFused(f"the label {taken[0]}, which would stand for the CV, is taken")
     extra = "".join(f"{name}: EXTRACV NAME={name}\n" for name in names.values())
-    load = "".join(re.findall(r"^[ \t]*LOAD\b.*\n", rest, re.MULTILINE))
-    return FusedInput(load + extra + rest.replace(load, "", 1), pycv, {n: c for c, n in names.items()})
+    return FusedInput(before + extra + after, pycv, {n: c for c, n in names.items()})
 
 
 def _words(match: re.Match[str]) -> dict[str, str]:

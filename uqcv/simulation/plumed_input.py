@@ -106,6 +106,7 @@ def import_modules(text: str, folder: Path | None = None) -> None:
     if folder is not None and str(Path(folder).resolve()) not in sys.path:
         sys.path.insert(0, str(Path(folder).resolve()))
         importlib.invalidate_caches()
+    length = re.search(r"^\s*UNITS\b.*\bLENGTH=(\S+)", without_comments(text), re.MULTILINE)
     for name, *attributes in imported_modules(text):
         try:
             module = _import_module(name, folder)
@@ -113,6 +114,11 @@ def import_modules(text: str, folder: Path | None = None) -> None:
             raise PlumedInputError(
                 f"IMPORT={name}: {error}; give the folder that `uqcv export` wrote, or check the module's name"
             ) from error
+        if length and length[1] != "nm" and hasattr(module, "_cv"):
+            raise PlumedInputError(
+                f"UNITS LENGTH={length[1]} was given with IMPORT={name}: nm is expected, PyCV gets positions in that "
+                "unit and cannot know it; leave LENGTH out and give lengths in nm"
+            )
         missing = [a for a in attributes if not hasattr(module, a)]
         if missing:
             raise PlumedInputError(f"IMPORT={name}: the module has no {' and no '.join(missing)}")
