@@ -36,6 +36,7 @@ TRAINING = TrainingSettings(
 )
 UNCERTAINTY = UncertaintySettings(
     gmm=GMMSettings(n_components=3, per_element=False, regularisation=1e-3),
+    directions=8,
     pooling=PoolingSettings(transform="log", atoms="heavy", sharpness=4.0, local_radius=3.0),
     calibration=CalibrationSettings(coverage=0.9),
 )

@@ -11,6 +11,7 @@ import ase
 import ase.io
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import atomic_masses
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
@@ -95,6 +96,11 @@ class Structure:
     def is_periodic(self) -> bool:
         """Whether any direction is periodic."""
         return bool(self.pbc.any())
+
+    @property
+    def masses(self) -> NDArray[np.float64]:
+        """Masses of the elements in amu, shape (n,)."""
+        return np.asarray(atomic_masses[self.numbers])
 
     def with_positions(self, positions: ArrayLike) -> Structure:
         """Return the same atoms elsewhere, without labels."""

@@ -5,28 +5,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from uqcv.colvars.fitting import UncertaintySettings, evaluate_frames, fit_bundle, latent_features
+from uqcv.colvars.features import latent_features
+from uqcv.colvars.fitting import UncertaintySettings, evaluate_frames, fit_bundle
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
-from uqcv.potentials.neighbors import build_graph
 from uqcv.uncertainty.gmm import GMMSettings
 from uqcv.uncertainty.metrics import coverage
 from uqcv.uncertainty.pooling import POOLINGS
 
 SETTINGS = UncertaintySettings(gmm=GMMSettings(n_components=2))
-
-
-def test_features_of_all_atoms_in_order(potential, frames):
-    features = latent_features(potential, frames[:3])
-    assert features.shape == (66, 16)
-    alone = potential(build_graph(frames[1], 4.0, torch.float64)).features.detach()
-    np.testing.assert_allclose(features[22:44], alone, atol=1e-12)
-
-
-def test_more_frames_than_one_batch(potential, frames):
-    features = latent_features(potential, frames)
-    assert len(features) == 36 * 22
-    np.testing.assert_allclose(features[-22:], latent_features(potential, frames[-1:]), atol=1e-12)
 
 
 def test_scores_are_standard_on_the_training_atoms(bundle, frames):

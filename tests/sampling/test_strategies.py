@@ -130,10 +130,18 @@ def test_starts_come_from_the_seed(frames):
 
 def test_starts_are_the_newest_if_asked(frames):
     newest = {id(s) for s in frames[-5:]}
-    assert {id(s) for s in starts(frames, n_newest=5, walkers=5)} == newest
+    assert {id(s) for s in starts(frames, n_newest=5, walkers=5, start="newest")} == newest
     anywhere = starts(frames, n_newest=5, walkers=20, start="random")
     assert not {id(s) for s in anywhere} <= newest
-    assert len(starts(frames, n_newest=0, walkers=5)) == 5
+    assert len(starts(frames, n_newest=0, walkers=5, start="newest")) == 5
+
+
+def test_starts_at_the_frontier_are_the_first_of_the_last_harvest(frames):
+    for seed in (0, 1):
+        assert [id(s) for s in starts(frames, n_newest=9, seed=seed, walkers=4)] == [id(s) for s in frames[-9:-5]]
+    again = starts(frames, n_newest=3, walkers=5)
+    assert [id(s) for s in again] == [id(frames[k]) for k in (-3, -2, -1, -3, -2)]
+    assert len({id(s) for s in starts(frames, n_newest=0, walkers=5)}) == 5
 
 
 def test_no_frames_to_start_from():

@@ -152,6 +152,17 @@ def test_state_round_trip(per_element):
     assert again.n_components_ == mixture.n_components_
 
 
+@pytest.mark.parametrize("per_element", [False, True])
+def test_with_a_projection_the_mixtures_see_nothing_else(per_element):
+    (x, z), settings = clusters(), GMMSettings(n_components=3, per_element=per_element)
+    projection = np.random.default_rng(2).normal(size=(N_FEATURES, 2))
+    projected = GMMUncertainty(settings).fit(x, z, projection=projection)
+    plain = GMMUncertainty(settings).fit(x @ projection, z)
+    np.testing.assert_allclose(score(projected, x, z), score(plain, x @ projection, z), rtol=1e-12)
+    again = GMMUncertainty.from_state(settings, projected.state_dict())
+    np.testing.assert_array_equal(score(again, x, z), score(projected, x, z))
+
+
 def test_the_fit_repeats_itself():
     x, z = clusters()
     a, b = (GMMUncertainty(GMMSettings(n_components=5)).fit(x, z, seed=4) for _ in range(2))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from uqcv.active_learning.averaging import averaged_along
 from uqcv.active_learning.selection import (
     Funnel,
     HarvestSettings,
@@ -19,7 +19,8 @@ from uqcv.active_learning.selection import (
 )
 from uqcv.analysis.trajectories import read_trajectory
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.fitting import evaluate_frames, latent_features
+from uqcv.colvars.features import latent_features
+from uqcv.colvars.fitting import evaluate_frames
 from uqcv.progress import Update
 from uqcv.sampling.strategies import WALL_ROOM, uncertainty_at
 from uqcv.simulation.validity import MoleculeGuard
@@ -72,8 +73,8 @@ def harvest(
     """Select frames: unsure, physical, new, and different from one another.
 
     A frame is unsure if its uncertainty exceeds that of a share `settings.quantile` of the held-out frames, which
-    the potential has never seen but which are of the kind that it knows. Those selected differ by descriptors that are
-    averaged over neighbours in time, so that slow motions count and vibrations do not.
+    the potential has never seen but which are of the kind that it knows. Frames are told apart by what the uncertainty
+    sees of their features: along its directions, if it has any, in which vibrations hardly count.
 
     Parameters
     ----------
@@ -105,15 +106,13 @@ def harvest(
         ceiling = uncertainty_at(bundle, settings.max_error, component, WALL_ROOM)
         settings = settings.model_copy(update={"ceiling": ceiling})
     physical = np.array([p is None for p in problems])
-    points, trajectories = descriptors(bundle, frames), [s.info.get("walker") for s in frames]
     chosen, funnel = select(
         evaluated.pooled[component],
-        points,
+        descriptors(bundle, frames),
         descriptors(bundle, training),
         threshold,
         settings,
         physical,
-        averaged_along(points, trajectories, settings.averaging, physical),
     )
     values = evaluated.pooled[component]
     structures = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen]
@@ -121,8 +120,8 @@ def harvest(
 
 
 def descriptors(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
-    """Return one descriptor per structure from the latent features of its atoms, shape (k, D)."""
-    features = latent_features(bundle.potential, structures)
+    """Return one descriptor per structure from what the mixtures see of its atoms' features, shape (k, D)."""
+    features = bundle.uncertainty.projected(torch.as_tensor(latent_features(bundle.potential, structures))).numpy()
     ends = np.cumsum([len(s) for s in structures])[:-1]
     known = bundle.settings.elements
     return np.stack(

@@ -47,12 +47,6 @@ class HarvestSettings(BaseModel):
         description="Frames nearer than this to a known one are duplicates (ratio to the spread of the training set: "
         "the root mean square distance of its descriptors from their mean)",
     )
-    averaging: int = Field(
-        default=3,
-        ge=0,
-        description="Frames before and after a frame over which its descriptors are averaged, so that slow motions "
-        "and not vibrations make frames different (count)",
-    )
     max_frames: int = Field(default=50, ge=1, description="Frames that are labelled per generation, at most (count)")
     fill: bool = Field(
         default=False,
@@ -236,7 +230,6 @@ def select(
     threshold: float,
     settings: HarvestSettings,
     physical: ArrayLike | None = None,
-    slow: ArrayLike | None = None,
 ) -> tuple[Ints, Funnel]:
     """Select the frames to label: uncertain, below the ceiling, physical, new, and diverse.
 
@@ -254,9 +247,6 @@ def select(
         Ceiling, tolerance and number of frames.
     physical
         Mask of shape (n,), by default all frames.
-    slow
-        Descriptors by which frames shall differ from one another and from those known, shape (n, D): such as averages
-        over time. `descriptors` unless given, which always decide what is new.
 
     Returns
     -------
@@ -287,11 +277,10 @@ def select(
     funnel = funnel.then("new", len(left))
     # Without a training set nothing is far or near, and the most uncertain frame is as good a start as any.
     first = int(values[left].argmax()) if len(left) and not len(np.asarray(known)) else None
-    apart = points if slow is None else np.asarray(slow, dtype=np.float64)
-    left = left[farthest_points(apart[left], known, settings.max_frames, first)]
+    left = left[farthest_points(points[left], known, settings.max_frames, first)]
     if settings.fill and len(left) < settings.max_frames:
         usable = whole & steps["below the ceiling"]
-        left = np.concatenate([left, _filling(apart, usable, left, known, settings)])
+        left = np.concatenate([left, _filling(points, usable, left, known, settings)])
     return left, funnel.then("selected", len(left))
 
 

@@ -23,7 +23,7 @@ from uqcv.uncertainty.calibration import ConformalCalibration
 from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
 from uqcv.uncertainty.pooling import PoolingSettings
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SETTINGS_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.pt"
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from uqcv.colvars.bundle import Bundle, BundleSettings, Distribution
+from uqcv.colvars.features import latent_features, vibrational_covariance
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
-from uqcv.potentials.dataset import EVALUATION_BATCH
-from uqcv.potentials.neighbors import build_graph, merge_graphs
 from uqcv.potentials.potential import Potential
 from uqcv.structures import Structure, require_labels
 from uqcv.uncertainty.calibration import CalibrationSettings, ConformalCalibration
+from uqcv.uncertainty.discriminant import discriminant_directions
 from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
 from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
 
@@ -31,20 +31,14 @@ class UncertaintySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gmm: GMMSettings = Field(default_factory=GMMSettings, description="the Gaussian mixture")
+    directions: int | None = Field(
+        16,
+        ge=1,
+        description="directions in feature space that the mixture sees, those in which training atoms differ most "
+        "compared with how they vibrate; null: all features",
+    )
     pooling: PoolingSettings = Field(default_factory=PoolingSettings, description="from atoms to the system")
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, description="to eV/Å")
-
-
-def latent_features(potential: Potential, structures: Sequence[Structure]) -> NDArray[np.float64]:
-    """Return the features of all atoms of all structures, in order, shape (sum of n, f)."""
-    cutoff, dtype = potential.settings.cutoff, next(potential.parameters()).dtype
-    device = next(potential.parameters()).device
-    blocks = []
-    with torch.no_grad():
-        for start in range(0, len(structures), EVALUATION_BATCH):
-            graphs = [build_graph(s, cutoff, dtype) for s in structures[start : start + EVALUATION_BATCH]]
-            blocks.append(potential(merge_graphs(graphs).to(device)).features.cpu().double())
-    return torch.cat(blocks).numpy()
 
 
 def fit_bundle(
@@ -76,7 +70,8 @@ def fit_bundle(
     require_labels(held_out, "calibration set")
     features = latent_features(potential, training)
     numbers = np.concatenate([s.numbers for s in training])
-    uncertainty = GMMUncertainty(settings.gmm).fit(features, numbers, seed)
+    projection = _directions(potential, training, features, settings.directions, seed)
+    uncertainty = GMMUncertainty(settings.gmm).fit(features, numbers, seed, projection)
     scores = uncertainty.score(torch.as_tensor(features), torch.as_tensor(numbers)).numpy()
     deviation = float(scores.std())
     if not np.isfinite(deviation) or deviation == 0:
@@ -97,6 +92,15 @@ def fit_bundle(
         provenance=provenance or {},
     )
     return _calibrated(Bundle(unfitted, potential, uncertainty), training, held_out, settings.calibration)
+
+
+def _directions(
+    potential: Potential, training: Sequence[Structure], features: NDArray, n_directions: int | None, seed: int
+) -> NDArray[np.float64] | None:
+    if n_directions is None:
+        return None
+    vibration = vibrational_covariance(potential, training, np.random.default_rng(seed))
+    return discriminant_directions(features, vibration, n_directions)
 
 
 def _calibrated(

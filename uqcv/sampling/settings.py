@@ -17,12 +17,12 @@ class BiasSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    component: Pooling = Field("mean", description="pooling that is biased")
+    component: Pooling = Field("smooth_max", description="pooling that is biased")
     sigma: float | None = Field(None, gt=0, description="width of a hill; null: sigma_ratio times the spread")
-    sigma_ratio: float = Field(3.0, gt=0, description="width of a hill over the spread of held-out frames")
-    height: float = Field(2.0, gt=0, description="height of a hill, kJ/mol")
+    sigma_ratio: float = Field(2.0, gt=0, description="width of a hill over the spread of held-out frames")
+    height: float = Field(4.0, gt=0, description="height of a hill, kJ/mol")
     pace: float = Field(50.0, gt=0, description="time between hills, fs")
-    bias_factor: float = Field(10.0, gt=1, description="bias factor of well-tempered metadynamics")
+    bias_factor: float = Field(20.0, gt=1, description="bias factor of well-tempered metadynamics")
     barrier: float = Field(30.0, gt=0, description="barrier that OPES shall overcome, kJ/mol")
     wall_error: float = Field(0.8, gt=0, description="expected force error at which a wall begins, eV/Å")
     wall: float | None = Field(None, description="uncertainty at which the wall begins; null: from wall_error")
@@ -47,8 +47,10 @@ class SamplingSettings(BaseModel):
     )
     friction: float = Field(0.001, gt=0, description="of the Langevin thermostat, 1/fs")
     frame_interval: float = Field(20.0, gt=0, description="time between frames, fs")
-    start: Literal["random", "newest"] = Field(
-        "newest", description="training frames that walkers start from: any, or those labelled last"
+    start: Literal["random", "newest", "frontier"] = Field(
+        "frontier",
+        description="training frames that walkers start from: any, any of those labelled last, or those of them that "
+        "differed most from all before",
     )
     bias: BiasSettings = Field(default_factory=BiasSettings, description="the bias along the uncertainty")
     ceiling_error: float = Field(1.2, gt=0, description="expected force error at which a walker ends, eV/Å")

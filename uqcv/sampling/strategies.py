@@ -127,18 +127,20 @@ def choose_starts(
     Parameters
     ----------
     training
-        Training frames, oldest first.
+        Training frames, oldest first, those of a harvest in its order: the most different first.
     n_newest
-        How many at the end were labelled last; none in the first generation.
+        How many at the end were labelled last; none in the first generation, which starts anywhere.
     settings
-        Number of walkers, and whether they start from the newest.
+        Number of walkers, and where they start.
     rng
         Chooses.
     """
     if not training:
         raise InputError("no training frames to start walkers from")
-    newest = list(range(len(training) - n_newest, len(training)))
-    pool = newest if settings.start == "newest" and newest else list(range(len(training)))
+    newest = np.arange(len(training) - n_newest, len(training))
+    if settings.start == "frontier" and n_newest:
+        return [training[int(k)] for k in np.resize(newest, settings.walkers)]
+    pool = newest if settings.start == "newest" and n_newest else np.arange(len(training))
     picks = rng.choice(pool, size=settings.walkers, replace=len(pool) < settings.walkers)
     return [training[int(k)] for k in picks]
 

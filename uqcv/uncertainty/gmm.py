@@ -81,16 +81,22 @@ class GMMUncertainty(nn.Module):
         Atomic numbers seen in the fit.
     n_components_
         Components of each mixture.
+    projection
+        Directions that the mixtures see, shape (f, d), or None for all features.
     """
 
     def __init__(self, settings: GMMSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or GMMSettings()
         self.mixtures = nn.ModuleDict()
+        self.projection: Tensor | None
+        self.register_buffer("projection", None)
         self.elements_: tuple[int, ...] = ()
         self.n_components_: dict[str, int] = {}
 
-    def fit(self, features: NDArray, numbers: NDArray, seed: int = 0) -> GMMUncertainty:
+    def fit(
+        self, features: NDArray, numbers: NDArray, seed: int = 0, projection: NDArray | None = None
+    ) -> GMMUncertainty:
         """Fit the mixtures.
 
         Parameters
@@ -101,6 +107,8 @@ class GMMUncertainty(nn.Module):
             Atomic numbers, shape (n,).
         seed
             Of the initial assignment by k-means.
+        projection
+            Directions that the mixtures see, one per column, shape (f, d); without it they see the features.
 
         Raises
         ------
@@ -111,6 +119,8 @@ class GMMUncertainty(nn.Module):
         if not np.isfinite(features).all():
             raise InputError("features: NaN or infinity was given; retrain the potential before fitting")
         self.elements_ = tuple(sorted({int(z) for z in numbers}))
+        self.projection = None if projection is None else torch.as_tensor(projection)
+        features = features if projection is None else features @ projection
         for key, members in self._groups(np.asarray(numbers)).items():
             mixture = _fit_mixture(features[members], self.settings, seed, key)
             self.n_components_[key] = int(mixture.n_components)
@@ -146,8 +156,13 @@ class GMMUncertainty(nn.Module):
         found = {key: torch.nonzero(numbers == int(key))[:, 0] for key in self.mixtures}
         return {key: indices for key, indices in found.items() if len(indices)}
 
+    def projected(self, features: Tensor) -> Tensor:
+        """Return what the mixtures see of the features (n, f): shape (n, d), or the features themselves."""
+        return features if self.projection is None else features @ self.projection
+
     def score_members(self, features: Tensor, members: dict[str, Tensor]) -> Tensor:
         """Return U_i for each atom, shape (n,), for the groups that `members` gave."""
+        features = self.projected(features)
         scores = features.new_zeros(len(features))
         for key, indices in members.items():
             scores = scores.index_copy(0, indices, self.mixtures[key](features.index_select(0, indices)))
@@ -174,6 +189,7 @@ class GMMUncertainty(nn.Module):
     def from_state(cls, settings: GMMSettings, state: dict[str, Tensor]) -> GMMUncertainty:
         """Rebuild a fitted mixture from its settings and its `state_dict`."""
         uncertainty = cls(settings)
+        uncertainty.projection = state.get("projection")
         for key in sorted({name.split(".")[1] for name in state if name.startswith("mixtures.")}):
             parts = [state[f"mixtures.{key}.{n}"].numpy() for n in ("log_weights", "means", "precisions_cholesky")]
             uncertainty.mixtures[key] = Mixture(np.exp(parts[0]), parts[1], parts[2])
