@@ -36,7 +36,7 @@ def values(bundle, time_step=0.5, **bias):
 @pytest.mark.parametrize("component", POOLINGS)
 def test_sigma_is_a_multiple_of_the_spread_of_held_out_frames(bundle, component):
     held_out = np.array(bundle.settings.distributions[component].held_out)
-    assert values(bundle, component=component)["sigma"] == pytest.approx(3 * spread(held_out))
+    assert values(bundle, component=component)["sigma"] == pytest.approx(2 * spread(held_out))
     assert values(bundle, component=component, sigma_ratio=0.7)["sigma"] == pytest.approx(0.7 * spread(held_out))
 
 
