@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 reference_app = typer.Typer(help="Reference data of a system.", no_args_is_help=True)
 app.add_typer(reference_app, name="reference")
+benchmark_app = typer.Typer(help="What uqcv costs on this machine, measured side by side.", no_args_is_help=True)
+app.add_typer(benchmark_app, name="benchmark")
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="where results go")]
 Seed = Annotated[int | None, typer.Option(help="overrides the seed of the settings")]
@@ -222,6 +224,31 @@ def free_energy(
     from uqcv.active_learning.stages import reference_surface
 
     print(reference_surface(_config(config, [], None), out, length, seed, grid))
+
+
+@benchmark_app.command("speed")
+def benchmark_speed(
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON to write; a plot goes beside it")] = Path("speed.json"),
+    folder: Annotated[Path, typer.Option(help="keeps the potentials, which are trained once")] = Path("runs/speed"),
+    atoms: Annotated[list[int], typer.Option(help="sizes of the crystals; 0: none")] = [100, 1000, 5000],  # noqa: B006
+    turns: Annotated[int, typer.Option(min=1, help="turns of each method; medians are over turns")] = 7,
+    molecule: Annotated[Path | None, typer.Option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
+    seed: Annotated[int, typer.Option(help="of everything")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+) -> None:
+    """Time plain, biased and fused dynamics, an ensemble of five, and training, side by side."""
+    from rich.console import Console
+
+    from uqcv.benchmarks.cases import MOLECULE
+    from uqcv.benchmarks.speed import benchmark_speed as measure
+    from uqcv.benchmarks.tables import save_plot, speed_table, training_table
+    from uqcv.files import write_json
+
+    result = measure(folder, molecule or MOLECULE, [n for n in atoms if n], turns, seed, dtype, device)
+    write_json(out, result)
+    Console().print(speed_table(result["rows"]), training_table(result["training"]))
+    print(f"{out} and {save_plot(result['rows'], out.with_suffix('.png'))}, seed {seed}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -120,6 +120,13 @@ class UncertaintyCV:
     compiled
         Whether to compile the network: takes a minute at first and pays off after some thousand evaluations.
 
+    Attributes
+    ----------
+    network
+        From positions (Å), offsets (Å) and links to the energy (eV) and the transformed uncertainty of each atom.
+    n_evaluations
+        Forward passes so far.
+
     Raises
     ------
     UnknownElementError
@@ -143,7 +150,7 @@ class UncertaintyCV:
         self._settings = bundle.settings
         tensor = torch.as_tensor(self.numbers, device=device)
         network = _Network(bundle, tensor, dtype, device)
-        self._network = compiled_or_eager(network) if compiled else network
+        self.network = compiled_or_eager(network) if compiled else network
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._molecule: Graph | None = None
         if complete:
@@ -181,19 +188,20 @@ class UncertaintyCV:
 
     def _forward(self, positions: Array, cell: Array) -> Evaluation:
         self.n_evaluations += 1
-        graph = self._graph_at(positions, cell)
+        graph = self.graph_at(positions, cell)
         periodic = bool(self.pbc.any())
         leaves = (graph.positions, graph.offsets) if periodic else (graph.positions,)
         for leaf in leaves:
             leaf.requires_grad_(True)
-        energy, atomic = self._network(graph.positions, graph.offsets, graph.links)
+        energy, atomic = self.network(graph.positions, graph.offsets, graph.links)
 
         def pooled(kind: Pooling, values: Tensor) -> Tensor:
             return pool(values[self._counted], kind, self._settings.pooling, lambda: self._weights(graph))
 
         return Evaluation(leaves, energy, atomic, pooled)
 
-    def _graph_at(self, positions: Array, cell: Array) -> Graph:
+    def graph_at(self, positions: Array, cell: Array) -> Graph:
+        """Return what the network is evaluated on at `positions` (Å) in `cell` (Å, rows)."""
         if self._molecule is not None:
             moved = torch.tensor(positions, dtype=self.dtype, device=self.device)
             return replace(self._molecule, positions=moved)

@@ -92,7 +92,7 @@ class NetworkForce:
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return energy (kJ/mol) and forces (kJ/mol/nm), those of a fused bias included."""
-        positions, box = _positions_and_box(state, bool(self.cv.pbc.any()))
+        positions, box = positions_and_box(state, bool(self.cv.pbc.any()))
         try:
             evaluation = self.cv.evaluate(positions * NM_TO_ANGSTROM, None if box is None else box * NM_TO_ANGSTROM)
             energy = (evaluation.energy - self.energy_zero) * EV_TO_KJMOL
@@ -132,7 +132,7 @@ class PlumedForce:
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return bias (kJ/mol) and its forces (kJ/mol/nm)."""
-        positions, box = _positions_and_box(state, self.periodic)
+        positions, box = positions_and_box(state, self.periodic)
         try:
             self.bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box)
         except Exception as error:  # OpenMM keeps only the text of an exception
@@ -169,7 +169,8 @@ class PlumedForce:
         self.bridge.close()
 
 
-def _positions_and_box(state: openmm.State, periodic: bool) -> tuple[Array, Array | None]:
+def positions_and_box(state: openmm.State, periodic: bool) -> tuple[Array, Array | None]:
+    """Return positions (nm, shape (n, 3)) and box vectors (nm, rows), None without periodicity."""
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     if not periodic:
         return positions, None
@@ -208,7 +209,7 @@ def add_potential(
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(Path(bundle))
     pbc = [topology.getPeriodicBoxVectors() is not None] * 3
     function = NetworkForce(shared_cv(bundle, topology_numbers(topology), pbc, dtype, device, compiled))
-    _add(system, function, pbc[0], group)
+    add_function(system, function, pbc[0], group)
     return function
 
 
@@ -266,7 +267,7 @@ def add_plumed(
     if found and network:
         network.fused = function
     else:
-        _add(system, function, periodic, group)
+        add_function(system, function, periodic, group)
     return function
 
 
@@ -283,7 +284,8 @@ def _fused(text: str, network: NetworkForce | None, wanted: Fused) -> FusedInput
     return None
 
 
-def _add(system: openmm.System, function: Any, periodic: bool, group: int) -> None:
+def add_function(system: openmm.System, function: Any, periodic: bool, group: int = POTENTIAL_GROUP) -> None:
+    """Add a Python function of an `openmm.State` that returns energy (kJ/mol) and forces (kJ/mol/nm) to `system`."""
     force = openmm.PythonForce(function)
     force.setUsesPeriodicBoundaryConditions(periodic)
     force.setForceGroup(group)

@@ -21,12 +21,13 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.errors import InputError, UqcvError
 from uqcv.files import write_json, write_text
+from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
-from uqcv.units import ANGSTROM_TO_NM, BOLTZMANN, FS_TO_PS, KJMOL_TO_EV, NM_TO_ANGSTROM, PS_TO_FS
+from uqcv.units import BOLTZMANN, FS_TO_PS, KJMOL_TO_EV, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
 COLUMNS = ("step", "time_fs", "uncertainty", "energy_eV", "temperature_K", "bias_eV")
@@ -165,7 +166,7 @@ class _Walker:
         self._network: NetworkForce = add_potential(system, topology, bundle, dtype, plan.device, plan.compiled)
         self._bias = self._add_bias(system, topology, bundle)
         self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
-        self._context = self._new_context(system)
+        self._context = langevin_context(system, plan.start, plan.temperature, plan.friction, plan.time_step, plan.seed)
         self._files = ExitStack()
         self._table = csv.writer(self._files.enter_context(open(FRAMES_FILE, "w", newline="")))
         self._table.writerow(COLUMNS)
@@ -192,20 +193,6 @@ class _Walker:
             system, topology, plan.plumed, plan.temperature, plan.time_step, Path("cv"), Path("plumed.log"),
             network=self._network, fused=plan.fused,
         )  # fmt: skip
-
-    def _new_context(self, system: openmm.System) -> openmm.Context:
-        plan = self.plan
-        integrator = openmm.LangevinMiddleIntegrator(
-            plan.temperature, plan.friction * PS_TO_FS, plan.time_step * FS_TO_PS
-        )
-        seed = plan.seed % (2**31 - 2) + 1  # to OpenMM zero means: another seed each time
-        integrator.setRandomNumberSeed(seed)
-        context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
-        if plan.start.is_periodic:
-            context.setPeriodicBoxVectors(*(plan.start.cell * ANGSTROM_TO_NM))
-        context.setPositions(plan.start.positions * ANGSTROM_TO_NM)
-        context.setVelocitiesToTemperature(plan.temperature, seed)
-        return context
 
     def run(self, report: Callable[[int], None] | None) -> WalkerEnd:
         start, plan = time.perf_counter(), self.plan

@@ -1,0 +1,54 @@
+"""The rival must be right to be fair: its forces, bias included, are the derivative of its energy."""
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from openmm import app, unit
+
+from uqcv.benchmarks import ensemble
+from uqcv.benchmarks.ensemble import MEMBERS, Ensemble, EnsembleForce
+from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.simulation.forces import add_function, bare_system
+
+RESTRAINT = "u: EXTRACV NAME=u\nRESTRAINT ARG=u AT=0 KAPPA=30000\n"
+
+
+@pytest.fixture
+def cv(bundle, molecule) -> UncertaintyCV:
+    return UncertaintyCV(bundle, molecule.numbers.tolist())
+
+
+def test_members_are_evaluated_as_each_alone(cv, molecule):
+    numbers = torch.as_tensor(molecule.numbers)
+    together = Ensemble(cv.bundle.potential, numbers, torch.float64)
+    graph = cv.graph_at(molecule.positions, np.zeros((3, 3)))
+    mean, deviation = together(graph.positions, graph.offsets, graph.links)
+    members = [ensemble._varied(cv.bundle.potential, k).to_dtype(torch.float64) for k in range(MEMBERS)]
+    energies = torch.stack([member(graph).energies[0] for member in members])
+    torch.testing.assert_close(mean, energies.mean())
+    torch.testing.assert_close(deviation, energies.std())
+    assert deviation > 0
+
+
+def test_forces_are_the_derivative_through_openmm_and_plumed(
+    cv, molecule, topology_path, assert_gradient, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(ensemble, "compiled_or_eager", lambda network: network)
+    pdb = app.PDBFile(str(topology_path))
+    system = bare_system(pdb.topology)
+    force = EnsembleForce(cv, RESTRAINT, molecule.masses, 5e-4, 300.0, tmp_path / "plumed.log")
+    add_function(system, force, periodic=False)
+    context = openmm.Context(system, openmm.VerletIntegrator(1e-3), openmm.Platform.getPlatformByName("Reference"))
+
+    def energy(positions: np.ndarray) -> float:
+        context.setPositions(positions)
+        return context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+
+    positions = molecule.positions * 0.1
+    energy(positions)
+    forces = context.getState(forces=True).getForces(asNumpy=True)
+    gradient = -forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+    assert abs(force.bridge.extra_forces["u"]) > 1
+    assert_gradient(energy, positions, gradient, step=1e-5)
+    force.bridge.close()

@@ -1,0 +1,80 @@
+"""The benchmark runs what it names, and its numbers are consistent; how fast it is, is for its users to see."""
+
+import pytest
+from rich.console import Console
+
+from uqcv.benchmarks import speed
+from uqcv.benchmarks.cases import Case
+from uqcv.benchmarks.methods import METHODS, Starter
+from uqcv.benchmarks.tables import PARTS, plain, save_plot, speed_table, training_table
+from uqcv.structures import write_structures
+
+ROWS = [
+    {"system": "a", "atoms": n, "method": m, "ms_per_step": t * n, "spread": 0.1, "parts": {}}
+    for n in (22, 100)
+    for m, t in (("plain-compiled", 1.0), ("fused", 1.1))
+]
+
+
+@pytest.fixture
+def case(bundle, frames, topology_path, tmp_path) -> Case:
+    write_structures(tmp_path / "training.extxyz", frames[:6])
+    saved = bundle.save(tmp_path / "bundle")
+    return Case("molecule", frames[0], topology_path, saved, tmp_path / "training.extxyz", 0.5)
+
+
+def test_methods_side_by_side(case, monkeypatch):
+    monkeypatch.setattr(speed, "SECONDS_PER_TURN", 0.02)
+    monkeypatch.setattr(speed, "WARM_UP", 2)
+    monkeypatch.setattr(speed, "METHODS", ("plain-eager", "plain-compiled", "fused"))
+    rows = speed.time_methods(case, 2, 0, "float32", "cpu")
+    assert [row.method for row in rows] == ["plain-eager", "plain-compiled", "fused"]
+    for row in rows:
+        assert row.atoms == 22 and row.ms_per_step > 0 and row.spread >= 0
+        assert sum(row.parts.values()) == pytest.approx(row.ms_per_step)
+        assert set(row.parts) == set(PARTS) - ({"plumed"} if row.method.startswith("plain") else set())
+
+
+def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monkeypatch):
+    """What `pycv` and `pycv-shared` differ in, by counting forward passes."""
+    counts = {}
+    monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_or_eager", lambda network: network)
+    for method in ("pycv", "pycv-shared", "fused"):
+        starter, made = Starter(case, tmp_path / "runs", 0, "float64", "cpu"), []
+        original = Starter._cv
+
+        def kept(self, compiled, alone, original=original, made=made):
+            made.append(original(self, compiled, alone))
+            return made[-1]
+
+        monkeypatch.setattr(Starter, "_cv", kept)
+        run = starter.start(method)
+        monkeypatch.setattr(Starter, "_cv", original)
+        shared = starter._cv(compiled=True, alone=False)
+        before = made[0].n_evaluations, shared.n_evaluations
+        run.step(5)
+        run.close()
+        after = made[0].n_evaluations, shared.n_evaluations
+        same = made[0] is shared
+        counts[method] = after[0] - before[0] + (0 if same else after[1] - before[1])
+    assert counts["pycv-shared"] == counts["fused"]
+    assert counts["pycv"] == 2 * counts["fused"]
+
+
+def test_training_is_timed_for_each_number_of_threads(case):
+    rows = speed.time_training(case, 0, "cpu")
+    assert {row["threads"] for row in rows} >= {1} and all(row["frames_per_second"] > 0 for row in rows)
+
+
+def test_tables_and_plot(tmp_path):
+    assert plain(ROWS, ROWS[3]) == 100.0
+    console = Console(record=True, width=200)
+    training = {"system": "a", "method": "eager", "threads": 1, "frames_per_second": 12.34}
+    console.print(speed_table(ROWS), training_table([training]))
+    text = console.export_text()
+    assert "1.10" in text and "110.000 ± 0.100" in text and "12.3" in text
+    assert save_plot(ROWS, tmp_path / "speed.png").stat().st_size > 1000
+
+
+def test_every_method_of_the_table_is_known():
+    assert METHODS == ("plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "monitor")

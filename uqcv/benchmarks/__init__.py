@@ -1,0 +1,1 @@
+"""What uqcv costs, measured side by side on the user's machine."""

@@ -1,0 +1,153 @@
+"""The ways to run biased dynamics that are compared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+
+from uqcv.benchmarks.cases import Case
+from uqcv.benchmarks.ensemble import EnsembleForce
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.export import export
+from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
+from uqcv.sampling.settings import SamplerName, SamplingSettings
+from uqcv.sampling.strategies import plumed_text
+from uqcv.simulation.dynamics import System, langevin_context
+from uqcv.simulation.forces import NetworkForce, PlumedForce, add_function, add_plumed, bare_system
+from uqcv.simulation.topology import read_topology
+from uqcv.uncertainty.pooling import Pooling
+from uqcv.units import ANGSTROM_TO_NM, FS_TO_PS
+
+Method = Literal["plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "monitor"]
+METHODS: tuple[Method, ...] = get_args(Method)
+TEMPERATURE, FRICTION = 300.0, 0.001  # K, 1/fs
+COMPONENT: Pooling = "smooth_max"
+# The bias of an ensemble is on an EXTRACV, as a fused one; its height is small, it shall cost time and move nothing.
+ENSEMBLE_INPUT = """u: EXTRACV NAME=u
+metad: METAD ARG=u SIGMA=0.01 HEIGHT=0.01 PACE=100 BIASFACTOR=10 TEMP=300 FILE=HILLS
+PRINT ARG=u,metad.bias STRIDE=40 FILE=COLVAR
+"""
+Part: TypeAlias = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Dynamics that can be stepped, and what times the parts of a step alone.
+
+    Attributes
+    ----------
+    step
+        Takes a number of steps.
+    close
+        Ends it.
+    parts
+        Each evaluates one part of a step once; a name after a colon is timed beyond the part before it.
+    """
+
+    step: Callable[[int], None]
+    close: Callable[[], None]
+    parts: dict[str, Part]
+
+
+class Starter:
+    """Starts the runs of one case.
+
+    Parameters
+    ----------
+    case
+        The system.
+    folder
+        Where PLUMED writes, a folder for each method.
+    seed
+        Of velocities and thermostats.
+    dtype, device
+        Of the network.
+    """
+
+    def __init__(self, case: Case, folder: Path, seed: int, dtype: str, device: str) -> None:
+        self.case, self.folder, self.seed = case, folder, seed
+        self.dtype, self.device = dtype, device
+        self.bundle = Bundle.load(case.bundle)
+        self.topology = read_topology(case.topology)
+
+    def bare(self) -> Run:
+        """Return dynamics without a force, but with the overhead of one in Python."""
+        system, nothing = bare_system(self.topology), np.zeros((len(self.case.start), 3))
+        add_function(system, lambda state: (0.0, nothing), self.case.start.is_periodic)
+        return self._run(system, lambda: None, {})
+
+    def start(self, method: Method) -> Run:
+        """Return dynamics by one of the methods."""
+        folder = self.folder / method
+        folder.mkdir(parents=True, exist_ok=True)
+        system = bare_system(self.topology)
+        cv = self._cv(compiled=method != "plain-eager", alone=method == "pycv")
+        with contextlib.chdir(folder):  # where PLUMED opens its files
+            if method == "ensemble-5":
+                return self._ensemble(system, cv)
+            network = NetworkForce(cv)
+            add_function(system, network, self.case.start.is_periodic)
+            if method.startswith("plain"):
+                return self._run(system, lambda: None, network_parts(cv, self.case, biased=False))
+            bias = self._add_bias(system, network, method)
+        parts = network_parts(cv, self.case, biased=method == "fused")
+        return self._run(system, bias.close, parts if bias.fused is None else parts | bias_part(bias, cv, self.case))
+
+    def _cv(self, compiled: bool, alone: bool) -> UncertaintyCV:
+        start = self.case.start
+        dtype = getattr(torch, self.dtype)
+        make = UncertaintyCV if alone else shared_cv
+        return make(self.bundle, start.numbers.tolist(), start.pbc.tolist(), dtype, self.device, compiled)
+
+    def _add_bias(self, system: System, network: NetworkForce, method: Method) -> PlumedForce:
+        start, case = self.case.start, self.case
+        numbers, pbc = start.numbers.tolist(), start.pbc.tolist()
+        export(self.bundle, Path("cv"), numbers, pbc, [COMPONENT], self.dtype, self.device, compiled=True)
+        sampler: SamplerName = "monitor" if method == "monitor" else "metadynamics"
+        settings = SamplingSettings(sampler=sampler, time_step=case.time_step)
+        text = plumed_text(self.bundle, len(start), settings, TEMPERATURE)
+        assert text is not None
+        fused = method in ("fused", "monitor")
+        return add_plumed(
+            system, self.topology, text, TEMPERATURE, case.time_step, Path("cv"), Path("plumed.log"),
+            network=network, fused=fused,
+        )  # fmt: skip
+
+    def _ensemble(self, system: System, cv: UncertaintyCV) -> Run:
+        masses = self.case.start.masses
+        time_step = self.case.time_step * FS_TO_PS
+        force = EnsembleForce(cv, ENSEMBLE_INPUT, masses, time_step, TEMPERATURE, Path("plumed.log"))
+        add_function(system, force, self.case.start.is_periodic)
+        return self._run(system, force.bridge.close, {})
+
+    def _run(self, system: System, close: Callable[[], None], parts: dict[str, Part]) -> Run:
+        context = langevin_context(system, self.case.start, TEMPERATURE, FRICTION, self.case.time_step, self.seed)
+        return Run(lambda n: context.getIntegrator().step(n), close, parts)  # keeps the context alive
+
+
+def network_parts(cv: UncertaintyCV, case: Case, biased: bool) -> dict[str, Part]:
+    """Return the forward pass, and both passes, of the network alone at fixed positions."""
+    graph = cv.graph_at(case.start.positions, case.start.cell)
+    positions = graph.positions.requires_grad_(True)
+
+    def forward() -> torch.Tensor:
+        energy, atomic = cv.network(positions, graph.offsets, graph.links)
+        return energy + 0.1 * atomic.double().mean() if biased else energy
+
+    return {"forward": forward, "forward:backward": lambda: torch.autograd.grad(forward(), positions)}
+
+
+def bias_part(bias: PlumedForce, cv: UncertaintyCV, case: Case) -> dict[str, Part]:
+    """Return PLUMED's evaluation alone, for the same positions and the same uncertainty each time."""
+    assert bias.fused is not None
+    positions = case.start.positions * ANGSTROM_TO_NM
+    box = case.start.cell * ANGSTROM_TO_NM if case.start.is_periodic else None
+    evaluation = cv.evaluate(case.start.positions, case.start.cell)
+    values = {name: bias.fused.pycv.pooled(evaluation, c)[0] for name, c in bias.fused.components.items()}
+    return {"plumed": lambda: bias.bridge.evaluate(0, positions, box, values)}

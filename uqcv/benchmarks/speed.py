@@ -1,0 +1,187 @@
+"""What a step costs by each method, side by side in one run; and what training costs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import uqcv
+from uqcv.benchmarks.cases import Case, copper, molecule
+from uqcv.benchmarks.methods import METHODS, Method, Run, Starter
+from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.painn import PaiNNSettings
+from uqcv.potentials.potential import Potential
+from uqcv.potentials.training import TrainingSettings, new_potential, train
+from uqcv.progress import progress, say
+from uqcv.structures import Structure, elements, read_structures
+
+# Members of an ensemble hold their pairs at once; above this many atoms that is more than most machines have.
+ENSEMBLE_MAX_ATOMS = 1000
+SECONDS_PER_TURN = 0.4
+WARM_UP = 20
+TRAINING_EPOCHS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one system.
+
+    Attributes
+    ----------
+    system, atoms, method
+        What.
+    ms_per_step
+        Median over turns, ms.
+    spread
+        Half the distance between the quartiles over turns, ms.
+    parts
+        Medians of the parts of a step, ms: forward, backward, plumed, openmm, and glue for what is left; empty where
+        they are not told apart.
+    """
+
+    system: str
+    atoms: int
+    method: str
+    ms_per_step: float
+    spread: float
+    parts: dict[str, float]
+
+
+def benchmark_speed(
+    folder: Path, molecule_pdb: Path, sizes: Sequence[int], turns: int, seed: int, dtype: str, device: str
+) -> dict[str, Any]:
+    """Time all methods on a molecule and on crystals; return what is written as JSON.
+
+    Parameters
+    ----------
+    folder
+        Keeps the potentials, which are trained once.
+    molecule_pdb
+        PDB of a molecule that amber14 knows.
+    sizes
+        Numbers of atoms of the crystals; may be empty.
+    turns
+        How often each method has its turn; medians are over turns.
+    seed
+        Of everything.
+    dtype, device
+        Of the network.
+    """
+    cases = [molecule(folder, molecule_pdb, seed), *(copper(folder, n, seed) for n in sizes)]
+    rows = [row for case in cases for row in time_methods(case, turns, seed, dtype, device)]
+    training = time_training(cases[0], seed, device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {
+        "machine": describe_machine(),
+        "settings": {"turns": turns, "seed": seed, "dtype": dtype, "device": device, "peak_memory_gib": peak},
+        "rows": [asdict(row) for row in rows],
+        "training": training,
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what the times depend on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "uqcv": uqcv.__version__,
+    }
+
+
+def time_methods(case: Case, turns: int, seed: int, dtype: str, device: str) -> list[Row]:
+    """Return a row for each method, each of which had its turn `turns` times."""
+    with tempfile.TemporaryDirectory() as scratch:
+        starter = Starter(case, Path(scratch), seed, dtype, device)
+        bare, runs = starter.bare(), _started(starter, case)
+        steps = {method: _steps_per_turn(run.step) for method, run in runs.items()}
+        seconds: dict[str, list[float]] = {method: [] for method in runs}
+        openmm: list[float] = []
+        with progress(f"{case.name}, {len(case.start)} atoms", turns) as update:
+            for turn in range(turns):
+                openmm.append(_per_call(bare.step, 500))
+                for method, run in runs.items():
+                    seconds[method].append(_per_call(run.step, steps[method]))
+                update(turn + 1, "")
+        rows = [_row(case, m, runs[m], seconds[m], float(np.median(openmm)), turns, steps[m]) for m in runs]
+        for run in runs.values():
+            run.close()
+    return rows
+
+
+def _started(starter: Starter, case: Case) -> dict[Method, Run]:
+    runs: dict[Method, Run] = {}
+    for method in METHODS:
+        if method == "ensemble-5" and len(case.start) > ENSEMBLE_MAX_ATOMS:
+            say(f"  {method}: skipped above {ENSEMBLE_MAX_ATOMS} atoms, for its memory")
+            continue
+        say(f"  {case.name}, {len(case.start)} atoms: starting {method}")
+        runs[method] = starter.start(method)
+        runs[method].step(1)  # compiles
+    return runs
+
+
+def _row(case: Case, method: Method, run: Run, seconds: list[float], openmm: float, turns: int, calls: int) -> Row:
+    total = 1e3 * float(np.median(seconds))
+    low, high = np.quantile(seconds, (0.25, 0.75))
+    parts = {
+        name: 1e3 * float(np.median([_calls(part, calls) for _ in range(turns)])) for name, part in run.parts.items()
+    }
+    if parts:
+        parts["backward"] = parts.pop("forward:backward") - parts["forward"]
+        parts["openmm"] = 1e3 * openmm
+        parts["glue"] = total - sum(parts.values())
+    return Row(case.name, len(case.start), method, total, 1e3 * float(high - low) / 2, parts)
+
+
+def _steps_per_turn(step: Callable[[int], None]) -> int:
+    step(WARM_UP if _per_call(step, 1) < 0.2 else 1)
+    return max(2, round(SECONDS_PER_TURN / _per_call(step, 2)))
+
+
+def _per_call(step: Callable[[int], None], n: int) -> float:
+    start = time.perf_counter()
+    step(n)
+    return (time.perf_counter() - start) / n
+
+
+def _calls(part: Callable[[], object], n: int) -> float:
+    start = time.perf_counter()
+    for _ in range(n):
+        part()
+    return (time.perf_counter() - start) / n
+
+
+def time_training(case: Case, seed: int, device: str) -> list[dict[str, Any]]:
+    """Return frames per second of training, for one thread and for as many as torch takes."""
+    frames = read_structures(case.training, labelled=True)
+    all_threads, rows = torch.get_num_threads(), []
+    for threads in sorted({1, all_threads}):
+        torch.set_num_threads(threads)
+        rate = len(frames) / _seconds_per_epoch(frames, seed, device)
+        rows.append({"system": case.name, "method": "eager", "threads": threads, "frames_per_second": rate})
+    torch.set_num_threads(all_threads)
+    return rows
+
+
+def _seconds_per_epoch(frames: Sequence[Structure], seed: int, device: str) -> float:
+    """Return the median over epochs; validation is on one frame and counts for nothing."""
+    torch.manual_seed(seed)
+    cutoff, times = PaiNNSettings().cutoff, [time.perf_counter()]
+    seen, unseen = Dataset(frames, cutoff, device=device), Dataset(frames[:1], cutoff, device=device)
+    potential = new_potential(seen, Potential(elements(frames))).to(device)
+    settings = TrainingSettings(epochs=TRAINING_EPOCHS, device=device)
+    train(potential, seen, unseen, settings, seed, report=lambda *_: times.append(time.perf_counter()))
+    return float(np.median(np.diff(times)))
