@@ -17,8 +17,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from uqcv.analysis.ramachandran import ramachandran_angles
 from uqcv.files import read_json
-from uqcv.structures import read_structures
+from uqcv.structures import Structure, read_structures
 
 SAMPLERS = ("metadynamics", "unbiased")
 CAMPAIGN = Path(__file__).parents[1] / "systems" / "alanine_dipeptide" / "campaign.yaml"
@@ -45,11 +46,23 @@ def generations(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def harvested(folder: Path) -> list[Structure]:
+    """Return all labelled frames that walkers found."""
+    return [s for p in sorted(folder.glob("generation-*/labels/labels.extxyz")) for s in read_structures(p)]
+
+
 def highest_label(folder: Path) -> float:
     """Return the highest energy above the minimum among all labels of harvested frames, eV."""
     minimum = read_json(folder / "reference" / "facts.json")["minimum_energy"]
-    labels = [s for p in folder.glob("generation-*/labels/labels.extxyz") for s in read_structures(p)]
-    return max((s.energy - minimum for s in labels if s.energy is not None), default=float("nan"))
+    return max((s.energy - minimum for s in harvested(folder) if s.energy is not None), default=float("nan"))
+
+
+def beyond(folder: Path) -> tuple[int, int]:
+    """Return how many harvested frames have phi from 0 to 130 degrees, and how many are in the C7ax basin."""
+    torsions = read_json(folder / "reference" / "facts.json")["torsions"]
+    phi, psi = ramachandran_angles(harvested(folder), torsions).T
+    c7ax = (phi > 30) & (phi < 100) & (psi > -110) & (psi < 30)
+    return int(((phi > 0) & (phi < 130)).sum()), int(c7ax.sum())
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -79,7 +92,8 @@ def per_generation(runs: dict[str, list[list[dict[str, Any]]]]) -> Table:
 
 def per_run(out: Path, seeds: list[int]) -> Table:
     """Return what became of the frames of each run, and its wall time."""
-    table = Table("run", "funnel per generation", "labels sent/kept/failed/too high", "highest (eV)", "seconds")
+    names = ("labels sent/kept/failed/too high", "phi 0 to 130 / C7ax", "highest (eV)", "seconds")
+    table = Table("run", "funnel per generation", *names)
     for sampler in SAMPLERS:
         for seed in seeds:
             folder = out / f"{sampler}-{seed}"
@@ -88,7 +102,9 @@ def per_run(out: Path, seeds: list[int]) -> Table:
             counts = [[r["labels"][k] for k in ("sent", "kept", "failed", "too_high")] for r in rows if r["labels"]]
             labels = "/".join(str(sum(c)) for c in zip(*counts, strict=True))
             seconds = sum(sum(r["seconds"].values()) for r in rows)
-            table.add_row(folder.name, "; ".join(funnels), labels, f"{highest_label(folder):.2f}", f"{seconds:.0f}")
+            there = "{} / {}".format(*beyond(folder))
+            highest = f"{highest_label(folder):.2f}"
+            table.add_row(folder.name, "; ".join(funnels), labels, there, highest, f"{seconds:.0f}")
     return table
 
 
