@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from uqcv.cli import main
-from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.bundle import FORMAT_VERSION, Bundle
 from uqcv.structures import read_structures, write_structures
 
 TINY = [
@@ -255,7 +255,8 @@ def test_a_bundle_of_another_format(refused, files, tmp_path):
     header = json.loads((tmp_path / "old" / "bundle.json").read_text())
     (tmp_path / "old" / "bundle.json").write_text(json.dumps(header | {"format_version": 99}))
     for arguments in (("export", "old", "cv"), ("evaluate", "old", files / "trajectory.dcd")):
-        assert "old: bundle format 99 was given; this uqcv reads format 2: fit it again" in refused(*arguments)
+        expected = f"old: bundle format 99 was given; this uqcv reads format {FORMAT_VERSION}: fit it again"
+        assert expected in refused(*arguments)
     assert "nowhere: not a bundle" in refused("export", "nowhere", "cv")
     assert not (tmp_path / "cv").exists()
 

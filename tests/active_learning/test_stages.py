@@ -114,7 +114,7 @@ def test_an_evaluation_of_a_trajectory(paths, topology_path, tmp_path, settings)
     written = evaluate_file(paths.bundle, walker / "trajectory.dcd", topology_path, tmp_path / "out", "float64")
     assert [path.name for path in written] == ["frames.csv", "atoms.csv", "uncertainty.pdb"]
     with open(written[0], newline="") as handle:
-        values = [float(row["mean"]) for row in csv.DictReader(handle)]
+        values = [float(row[settings.sampling.bias.component]) for row in csv.DictReader(handle)]
     with open(walker / "frames.csv", newline="") as handle:
         seen = [float(row["uncertainty"]) for row in csv.DictReader(handle)]
     np.testing.assert_allclose(values, seen, atol=1e-4)  # single precision there, DCD here

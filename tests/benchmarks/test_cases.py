@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uqcv.benchmarks import cases
-from uqcv.benchmarks.cases import copper, crystal, molecule, pdb_text, read_start
+from uqcv.benchmarks.cases import LATTICE, copper, crystal, molecule, pdb_text, read_start
 from uqcv.colvars.bundle import Bundle
 from uqcv.errors import InputError
 from uqcv.potentials.neighbors import find_pairs
@@ -21,8 +21,15 @@ def test_crystals_have_the_atoms_asked_for_at_the_distances_of_copper(n_atoms):
     assert len(structure) == n_atoms
     pairs = find_pairs(structure.positions, structure.cell, structure.pbc, 2.6)
     assert len(find_pairs(structure.positions, structure.cell, structure.pbc, 2.5).i) == 0
-    assert 10 <= len(pairs.i) / n_atoms <= 12
+    assert len(pairs.i) / n_atoms <= 12
     assert np.diag(structure.cell).min() > 10
+
+
+@pytest.mark.parametrize("n_atoms", [100, 1000, 5000])
+def test_crystals_of_the_default_sizes_are_nearly_perfect(n_atoms):
+    structure = crystal(n_atoms)
+    assert len(find_pairs(structure.positions, structure.cell, structure.pbc, 2.6).i) / n_atoms > 11
+    assert n_atoms / (4 * np.prod(np.diag(structure.cell) / LATTICE)) > 0.9
 
 
 def test_a_pdb_of_a_crystal_reads_back(tmp_path):

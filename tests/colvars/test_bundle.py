@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from uqcv.colvars.bundle import SETTINGS_FILE, WEIGHTS_FILE, Bundle, Distribution
+from uqcv.colvars.bundle import FORMAT_VERSION, SETTINGS_FILE, WEIGHTS_FILE, Bundle, Distribution
 from uqcv.colvars.fitting import UNFITTED
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import BundleError
@@ -141,7 +141,7 @@ def distribution_of(held_out) -> Distribution:
 @pytest.mark.parametrize("version", [1, 2, "2", None])
 def test_another_format_version(saved, version):
     edited(saved, lambda h: h.update(format_version=version))
-    refused(saved, f"format {version} was given", "reads format 3")
+    refused(saved, f"format {version} was given", f"reads format {FORMAT_VERSION}")
 
 
 @pytest.mark.parametrize(
