@@ -327,3 +327,17 @@ def test_earlier_results_stay(refused, uqcv, files, tmp_path):
     before = {path.name: path.read_bytes() for path in (tmp_path / "u").iterdir()}
     refused(*arguments, "nowhere.pdb")
     assert {path.name: path.read_bytes() for path in (tmp_path / "u").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--atoms", 3), "--atoms 3 was given; 100 or more is expected, or 0 for no crystal"),
+        (("--dtype", "float16"), "--dtype float16 was given; float32 or float64 is expected"),
+        (("--device", "abacus"), "--device abacus was given; torch cannot use it"),
+        (("--atoms", 0, "--molecule", "none.pdb"), "none.pdb: no such PDB"),
+    ],
+)
+def test_a_benchmark_that_cannot_be(refused, arguments, words, tmp_path):
+    assert words in refused("benchmark", "speed", *arguments)
+    assert not (tmp_path / "speed.json").exists()

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 import uqcv
-from uqcv.benchmarks.cases import Case, copper, molecule
+from uqcv.benchmarks.cases import Case, copper, crystal, molecule
 from uqcv.benchmarks.methods import METHODS, Method, Run, Starter
+from uqcv.errors import InputError
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
@@ -76,7 +77,13 @@ def benchmark_speed(
         Of everything.
     dtype, device
         Of the network.
+
+    Raises
+    ------
+    InputError
+        For sizes, a precision or a device that cannot be.
     """
+    _require(sizes, dtype, device)
     cases = [molecule(folder, molecule_pdb, seed), *(copper(folder, n, seed) for n in sizes)]
     rows = [row for case in cases for row in time_methods(case, turns, seed, dtype, device)]
     training = time_training(cases[0], seed, device)
@@ -87,6 +94,17 @@ def benchmark_speed(
         "rows": [asdict(row) for row in rows],
         "training": training,
     }
+
+
+def _require(sizes: Sequence[int], dtype: str, device: str) -> None:
+    for n_atoms in sizes:
+        crystal(n_atoms)
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"--dtype {dtype} was given; float32 or float64 is expected")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {device} was given; torch cannot use it: {str(error).splitlines()[0]}") from error
 
 
 def describe_machine() -> dict[str, Any]:
