@@ -41,6 +41,27 @@ def test_complete_and_listed_agree_with_their_gradients(name):
         torch.testing.assert_close(complete, listed, rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize(("kernel_leads", "values_lead"), [((), ()), ((3,), ()), ((), (3,))])
+def test_convolutions_agree_with_the_sum_written_out(kernel_leads, values_lead):
+    links = CompleteLinks(2, 3)
+    random = np.random.default_rng(0)
+    kernel, weights, values = (
+        torch.as_tensor(random.normal(size=size)).requires_grad_(True)
+        for size in ((*kernel_leads, 18, 5), (5, 4), (*values_lead, 6, 4))
+    )
+    results = []
+    for form in (links, links.listed()):
+        result = form.convolve(kernel, weights, values)
+        results.append((result.detach(), *torch.autograd.grad(result.pow(3).sum(), (kernel, weights, values))))
+    for complete, listed in zip(*results, strict=True):
+        torch.testing.assert_close(complete, listed, rtol=1e-13, atol=1e-13)
+    expected = np.zeros((*kernel_leads, *values_lead, 6, 4))
+    for p, (i, j) in enumerate(zip(links.listed().i.tolist(), links.listed().j.tolist(), strict=True)):
+        filters = kernel.detach().numpy()[..., p, :] @ weights.detach().numpy()
+        expected[..., i, :] += filters * values.detach().numpy()[..., j, :]
+    np.testing.assert_allclose(results[0][0], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("spread", "total"), zip(SPREADS, reversed(SUMS), strict=True))
 def test_sums_are_the_transposes_of_spreads(spread, total):
     links = ListedLinks(torch.tensor([0, 0, 2, 3]), torch.tensor([1, 2, 0, 3]), 4)

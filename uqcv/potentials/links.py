@@ -35,6 +35,25 @@ class Links(Protocol):
         """Return for each atom the sum over the pairs that it sends."""
         ...
 
+    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor) -> Tensor:
+        """Return for each atom i the sum over its senders j of (kernel_ij weights) * values_j.
+
+        Parameters
+        ----------
+        kernel
+            Functions of each pair, shape (..., p, b).
+        weights
+            What makes a filter of them, shape (b, f).
+        values
+            Of the senders, shape (..., n, f); leading dimensions either here or in `kernel`.
+
+        Returns
+        -------
+        Tensor
+            Shape (..., n, f).
+        """
+        ...
+
     def listed(self) -> ListedLinks:
         """Return the same pairs, in the same order, as a list."""
         ...
@@ -75,6 +94,10 @@ class ListedLinks:
     def sum_over_receivers(self, values: Tensor) -> Tensor:
         """See `Links`."""
         return self._sum(values, self.j)
+
+    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor) -> Tensor:
+        """See `Links`."""
+        return self.sum_over_senders((kernel @ weights) * self.of_senders(values))
 
     def _sum(self, values: Tensor, atoms: Tensor) -> Tensor:
         zeros = values.new_zeros(*values.shape[:-2], self.n_atoms, values.shape[-1])
@@ -125,6 +148,19 @@ class CompleteLinks:
     def sum_over_receivers(self, values: Tensor) -> Tensor:
         """See `Links`."""
         return self._sum(values, -3)
+
+    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor) -> Tensor:
+        """See `Links`.
+
+        The sum over j and b is one matrix product per molecule: nothing is ever as large as pairs times features.
+        """
+        molecules, size, (b, f) = self.n_molecules, self.size, weights.shape
+        rows = kernel.reshape(-1, molecules, size, size * b).transpose(0, 1).reshape(molecules, -1, size * b)
+        senders = values.reshape(-1, molecules, size, f).permute(1, 2, 0, 3)
+        columns = (senders.unsqueeze(2) * weights.unsqueeze(1)).reshape(molecules, size * b, -1)
+        sums = torch.bmm(rows, columns).unflatten(1, (-1, size)).unflatten(3, (-1, f))
+        leading = kernel.shape[:-2] + values.shape[:-2]
+        return sums.permute(1, 3, 0, 2, 4).reshape(*leading, molecules * size, f)
 
     def _sum(self, values: Tensor, dimension: int) -> Tensor:
         pairs = values.unflatten(-2, (self.n_molecules, self.size, self.size))

@@ -16,6 +16,8 @@ blocks, which a CPU does several times faster than over rows of f numbers.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -37,9 +39,25 @@ class PaiNNSettings(BaseModel):
     cutoff: float = Field(5.0, gt=0, description="radial cutoff, Å")
 
 
-def _packed(values: Tensor) -> Tensor:
-    """Return `values` in one block of memory: faster for kernels run one by one, in the way of a compiler."""
-    return values if torch.compiler.is_compiling() else values.contiguous()
+class Kernels(NamedTuple):
+    """Functions of pairs, of which filters are made: Bessel functions and one, times the cutoff function.
+
+    Attributes
+    ----------
+    radial
+        Shape (p, n_radial + 1).
+    angular
+        The same times the direction of the pair, shape (3, p, n_radial + 1).
+    """
+
+    radial: Tensor
+    angular: Tensor
+
+
+def _kernels(vectors: Tensor, distances: Tensor, cutoff: float, n_radial: int) -> Kernels:
+    inside = cosine_cutoff(distances, cutoff)[:, None]
+    radial = torch.cat([bessel_basis(distances, cutoff, n_radial) * inside, inside], dim=1)
+    return Kernels(radial, (vectors / distances[:, None]).T[:, :, None] * radial)
 
 
 class Message(nn.Module):
@@ -53,19 +71,16 @@ class Message(nn.Module):
         )
 
     def forward(
-        self,
-        scalars: Tensor,
-        equivariant: Tensor | None,
-        filters: Tensor,
-        directions: Tensor,
-        links: Links,
+        self, scalars: Tensor, equivariant: Tensor | None, kernels: Kernels, weights: Tensor, links: Links
     ) -> tuple[Tensor, Tensor]:
-        """Return the sums of messages to scalars (n, f) and vectors (3, n, f); directions are (3, p, f)."""
-        parts = (links.of_senders(self.atomwise(scalars)) * filters).split(scalars.shape[1], dim=1)
-        to_vectors = directions * _packed(parts[1])
+        """Return the sums of messages to scalars (n, f) and vectors (3, n, f)."""
+        f = scalars.shape[1]
+        values, filters = self.atomwise(scalars).split(f, dim=1), weights.split(f, dim=1)
+        to_scalars = links.convolve(kernels.radial, filters[0], values[0])
+        to_vectors = links.convolve(kernels.angular, filters[1], values[1])
         if equivariant is not None:
-            to_vectors = to_vectors + links.of_senders(equivariant) * _packed(parts[2])
-        return links.sum_over_senders(parts[0]), links.sum_over_senders(to_vectors)
+            to_vectors = to_vectors + links.convolve(kernels.radial, filters[2], values[2] * equivariant)
+        return to_scalars, to_vectors
 
 
 class Update(nn.Module):
@@ -127,15 +142,14 @@ class PaiNN(nn.Module):
         """
         cutoff = self.settings.cutoff
         distances = vectors.square().sum(dim=1).sqrt()
-        directions = _packed((vectors / distances[:, None]).T[:, :, None].expand(-1, -1, self.settings.n_features))
-        basis = bessel_basis(distances, cutoff, self.settings.n_radial)
-        filters = self.filters(basis) * cosine_cutoff(distances, cutoff)[:, None]
+        kernels = _kernels(vectors, distances, cutoff, self.settings.n_radial)
+        weights = torch.cat([self.filters.weight.T, self.filters.bias[None]])
 
         scalars, equivariant = self.embedding(species), None
         for message, update, part in zip(
-            self.messages, self.updates, filters.split(self._filter_sizes, dim=1), strict=True
+            self.messages, self.updates, weights.split(self._filter_sizes, dim=1), strict=True
         ):
-            ds, dv = message(scalars, equivariant, part, directions, links)
+            ds, dv = message(scalars, equivariant, kernels, part, links)
             scalars = scalars + ds
             equivariant = dv if equivariant is None else equivariant + dv
             ds, dv = update(scalars, equivariant)
