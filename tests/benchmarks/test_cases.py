@@ -1,5 +1,7 @@
 """What is timed: crystals of the size asked for, and potentials that are made once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.errors import InputError
 from uqcv.potentials.neighbors import find_pairs
 from uqcv.potentials.painn import PaiNNSettings
-from uqcv.structures import read_structures
+from uqcv.structures import read_structures, write_structures
 
 
 @given(n_atoms=st.integers(100, 3000))
@@ -53,3 +55,21 @@ def test_a_potential_is_trained_once(tmp_path, monkeypatch):
 def test_a_missing_molecule(tmp_path):
     with pytest.raises(InputError, match=r"none.pdb: no such PDB; give a molecule that amber14 knows with --molecule"):
         molecule(tmp_path, tmp_path / "none.pdb", 0)
+
+
+def test_models_of_different_molecules_do_not_meet(tmp_path, monkeypatch, topology_path, frames):
+    made = []
+
+    def model(folder, labels, seed):
+        write_structures(tmp_path / "training.extxyz", frames[:1])
+        made.append(folder.name)
+        return folder, tmp_path / "training.extxyz"
+
+    monkeypatch.setattr(cases, "_model", model)
+    (tmp_path / "mine.pdb").write_text(topology_path.read_text())
+    (tmp_path / "other.pdb").write_text("REMARK of mine\n" + topology_path.read_text())
+    monkeypatch.chdir(tmp_path)
+    named = [molecule(tmp_path, path, 0).name for path in (Path("mine.pdb"), Path("other.pdb"), topology_path)]
+    assert named == ["mine", "other", "alanine_dipeptide"]
+    molecule(tmp_path, topology_path, 1)
+    assert len(set(made)) == 4

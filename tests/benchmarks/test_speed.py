@@ -23,7 +23,10 @@ def case(bundle, frames, topology_path, tmp_path) -> Case:
     return Case("molecule", frames[0], topology_path, saved, tmp_path / "training.extxyz", 0.5)
 
 
-def test_methods_side_by_side(case, monkeypatch):
+def test_methods_side_by_side(case, monkeypatch, tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     monkeypatch.setattr(speed, "SECONDS_PER_TURN", 0.02)
     monkeypatch.setattr(speed, "WARM_UP", 2)
     monkeypatch.setattr(speed, "METHODS", ("plain-eager", "plain-compiled", "fused"))
@@ -33,6 +36,22 @@ def test_methods_side_by_side(case, monkeypatch):
         assert row.atoms == 22 and row.ms_per_step > 0 and row.spread >= 0
         assert sum(row.parts.values()) == pytest.approx(row.ms_per_step)
         assert set(row.parts) == set(PARTS) - ({"plumed"} if row.method.startswith("plain") else set())
+    assert list(here.iterdir()) == [], "PLUMED writes where the run is, not where the user is"
+
+
+def test_hills_go_to_the_folder_of_the_run(case, monkeypatch, tmp_path):
+    """PLUMED opens HILLS at the first hill, long after it was started."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_or_eager", lambda network: network)
+    run = Starter(case, tmp_path / "runs", 0, "float64", "cpu").start("fused")
+    run.step(130)  # a hill every 100 steps of 0.5 fs
+    for part in run.parts.values():
+        part()
+    run.close()
+    hills = (tmp_path / "runs" / "fused" / "HILLS").read_text().splitlines()
+    times = [float(line.split()[0]) for line in hills if not line.startswith("#")]
+    assert times == [0.05], "one hill, and none for what was timed alone"
+    assert not (tmp_path / "HILLS").exists()
 
 
 def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monkeypatch):

@@ -105,14 +105,13 @@ def harvest(
     if settings.ceiling is None:
         ceiling = uncertainty_at(bundle, settings.max_error, component, WALL_ROOM)
         settings = settings.model_copy(update={"ceiling": ceiling})
-    physical = np.array([p is None for p in problems])
     chosen, funnel = select(
         evaluated.pooled[component],
         descriptors(bundle, frames),
         descriptors(bundle, training),
         threshold,
         settings,
-        physical,
+        np.array([p is None for p in problems]),
     )
     values = evaluated.pooled[component]
     structures = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,11 @@ def molecule(folder: Path, topology: Path, seed: int) -> Case:
     def labels() -> list[Structure]:
         return sample_reference(method, start, 60, 300.0, 25.0, seed=seed, equilibration=500.0)
 
-    bundle, training = _model(folder / topology.parent.name, labels, seed)
-    return Case(topology.parent.name, read_structures(training)[0], topology, bundle, training, 0.5)
+    topology = topology.resolve()
+    name = topology.parent.name if topology.stem == "topology" else topology.stem
+    digest = hashlib.sha256(topology.read_bytes()).hexdigest()[:8]
+    bundle, training = _model(folder / f"{name}-{digest}-{seed}", labels, seed)
+    return Case(name, read_structures(training)[0], topology, bundle, training, 0.5)
 
 
 def read_start(topology: Path) -> Structure:
@@ -83,7 +87,7 @@ def read_start(topology: Path) -> Structure:
 def copper(folder: Path, n_atoms: int, seed: int) -> Case:
     """Return a crystal of copper with a potential for ASE's EMT."""
     method = build_reference(ASEReference(calculator="ase.calculators.emt.EMT"))
-    bundle, training = _model(folder / "copper", lambda: _rattled(method, seed), seed)
+    bundle, training = _model(folder / f"copper-{seed}", lambda: _rattled(method, seed), seed)
     start = crystal(n_atoms)
     topology = folder / f"copper-{n_atoms}.pdb"
     write_text(topology, pdb_text(start))

@@ -80,7 +80,7 @@ class Starter:
         """Return dynamics without a force, but with the overhead of one in Python."""
         system, nothing = bare_system(self.topology), np.zeros((len(self.case.start), 3))
         add_function(system, lambda state: (0.0, nothing), self.case.start.is_periodic)
-        return self._run(system, lambda: None, {})
+        return self._run(system, self.folder, lambda: None, {})
 
     def start(self, method: Method) -> Run:
         """Return dynamics by one of the methods."""
@@ -88,16 +88,18 @@ class Starter:
         folder.mkdir(parents=True, exist_ok=True)
         system = bare_system(self.topology)
         cv = self._cv(compiled=method != "plain-eager", alone=method == "pycv")
-        with contextlib.chdir(folder):  # where PLUMED opens its files
+        with contextlib.chdir(folder):
             if method == "ensemble-5":
-                return self._ensemble(system, cv)
+                return self._ensemble(system, cv, folder)
             network = NetworkForce(cv)
             add_function(system, network, self.case.start.is_periodic)
             if method.startswith("plain"):
-                return self._run(system, lambda: None, network_parts(cv, self.case, biased=False))
+                return self._run(system, folder, lambda: None, network_parts(cv, self.case, biased=False))
             bias = self._add_bias(system, network, method)
         parts = network_parts(cv, self.case, biased=method == "fused")
-        return self._run(system, bias.close, parts if bias.fused is None else parts | bias_part(bias, cv, self.case))
+        if bias.fused is not None:
+            parts |= bias_part(bias, cv, self.case)
+        return self._run(system, folder, bias.close, parts)
 
     def _cv(self, compiled: bool, alone: bool) -> UncertaintyCV:
         start = self.case.start
@@ -119,20 +121,31 @@ class Starter:
             network=network, fused=fused,
         )  # fmt: skip
 
-    def _ensemble(self, system: System, cv: UncertaintyCV) -> Run:
+    def _ensemble(self, system: System, cv: UncertaintyCV, folder: Path) -> Run:
         masses = self.case.start.masses
         time_step = self.case.time_step * FS_TO_PS
         force = EnsembleForce(cv, ENSEMBLE_INPUT, masses, time_step, TEMPERATURE, Path("plumed.log"))
         add_function(system, force, self.case.start.is_periodic)
-        return self._run(system, force.bridge.close, {})
+        return self._run(system, folder, force.bridge.close, {})
 
-    def _run(self, system: System, close: Callable[[], None], parts: dict[str, Part]) -> Run:
+    def _run(self, system: System, folder: Path, close: Callable[[], None], parts: dict[str, Part]) -> Run:
         context = langevin_context(system, self.case.start, TEMPERATURE, FRICTION, self.case.time_step, self.seed)
-        return Run(lambda n: context.getIntegrator().step(n), close, parts)  # keeps the context alive
+
+        def within(action: Callable[..., None]) -> Callable[..., None]:
+            def act(*arguments: int) -> None:
+                with contextlib.chdir(folder):  # PLUMED opens HILLS only at the first hill
+                    action(*arguments)
+
+            return act
+
+        return Run(within(lambda n: context.getIntegrator().step(n)), within(close), parts)
 
 
 def network_parts(cv: UncertaintyCV, case: Case, biased: bool) -> dict[str, Part]:
-    """Return the forward pass, and both passes, of the network alone at fixed positions."""
+    """Return the forward pass, and both passes, of the network alone at fixed positions.
+
+    The pooling of a bias runs outside the compiled network and counts as glue; a plain mean stands for it here.
+    """
     graph = cv.graph_at(case.start.positions, case.start.cell)
     positions = graph.positions.requires_grad_(True)
 
@@ -150,4 +163,9 @@ def bias_part(bias: PlumedForce, cv: UncertaintyCV, case: Case) -> dict[str, Par
     box = case.start.cell * ANGSTROM_TO_NM if case.start.is_periodic else None
     evaluation = cv.evaluate(case.start.positions, case.start.cell)
     values = {name: bias.fused.pycv.pooled(evaluation, c)[0] for name, c in bias.fused.components.items()}
-    return {"plumed": lambda: bias.bridge.evaluate(0, positions, box, values)}
+
+    def evaluate() -> None:
+        bias.bridge.evaluate(0, positions, box, values)
+        bias.bridge.discard()  # no hill and no line for what was only timed
+
+    return {"plumed": evaluate}
