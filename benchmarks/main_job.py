@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from uqcv.analysis.ramachandran import ramachandran_angles
+from uqcv.errors import UqcvError
 from uqcv.files import read_json
 from uqcv.structures import Structure, read_structures
 
@@ -119,11 +120,19 @@ def main() -> None:
         for sampler in SAMPLERS:
             if not chosen.collect:
                 run(chosen.out, sampler, seed)
-    runs = {s: [generations(chosen.out / f"{s}-{k}") for k in chosen.seeds] for s in SAMPLERS}
+    try:
+        show(chosen.out, chosen.seeds)
+    except UqcvError as error:
+        raise SystemExit(f"uqcv: {error}; without --collect it is made") from error
+
+
+def show(out: Path, seeds: list[int]) -> None:
+    """Print the tables."""
+    runs = {s: [generations(out / f"{s}-{k}") for k in seeds] for s in SAMPLERS}
     console = Console(width=200)
     console.print(per_generation(runs))
     console.print("funnel: frames > uncertain > below the ceiling > physical > new > selected")
-    console.print(per_run(chosen.out, chosen.seeds))
+    console.print(per_run(out, seeds))
 
 
 if __name__ == "__main__":

@@ -233,7 +233,7 @@ def benchmark_speed(
     atoms: Annotated[list[int], typer.Option(help="sizes of the crystals; 0: none")] = [100, 1000, 5000],  # noqa: B006
     turns: Annotated[int, typer.Option(min=1, help="turns of each method; medians are over turns")] = 7,
     molecule: Annotated[Path | None, typer.Option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
-    seed: Annotated[int, typer.Option(help="of everything")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of everything")] = 0,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
 ) -> None:
@@ -243,8 +243,9 @@ def benchmark_speed(
     from uqcv.benchmarks.cases import MOLECULE
     from uqcv.benchmarks.speed import benchmark_speed as measure
     from uqcv.benchmarks.tables import save_plot, speed_table, training_table
-    from uqcv.files import write_json
+    from uqcv.files import require_writable, write_json
 
+    require_writable(out)
     result = measure(folder, molecule or MOLECULE, [n for n in atoms if n], turns, seed, dtype, device)
     write_json(out, result)
     Console().print(speed_table(result["rows"]), training_table(result["training"]))

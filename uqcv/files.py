@@ -71,3 +71,20 @@ def read_with(path: Path, reader: Callable[[Path], Any], kind: str) -> Any:
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InputError(f"{path}: cannot be read as {kind}: {reason}") from error
+
+
+def require_writable(path: Path) -> None:
+    """Refuse, before long work, a file that could not be written after it; its folder is made.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written to, or the path is a folder.
+    """
+    folder = Path(path).absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: its folder cannot be made ({error.strerror}); give another place") from error
+    if Path(path).is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: a folder, or in a folder that cannot be written to; give another place")
