@@ -2,6 +2,7 @@
 
 import csv
 
+import mdtraj
 import numpy as np
 import pytest
 
@@ -81,3 +82,22 @@ def test_the_derivatives_are_those_of_the_values(driven, colvar):
     scale = np.abs(derivatives).max()
     assert scale > 0.1
     np.testing.assert_allclose(derivatives[list(ATOMS)], slopes, atol=2e-3 * scale)
+
+
+def test_frames_as_a_simulation_writes_them(bundle, frames, topology_path, run_uqcv, tmp_path):
+    """Positions that single precision rounds differently in Å and in nm, unlike those above."""
+    topology = mdtraj.load_topology(str(topology_path))
+    xyz = np.array([s.positions * 0.1 for s in frames[:12]], dtype=np.float32)
+    mdtraj.Trajectory(xyz, topology).save_dcd(str(tmp_path / "trajectory.dcd"))
+    bundle.save(tmp_path / "bundle")
+    export(bundle, tmp_path / "cv", dtype="float64")
+    (tmp_path / "plumed.dat").write_text(
+        f"LOAD FILE={pycv_plugin()}\nu: PYCVINTERFACE ATOMS=1-22 IMPORT={module_name(bundle)}\n"
+        "PRINT ARG=u.py-mean FILE=COLVAR STRIDE=1 FMT=%25.17g\n"
+    )
+    run_uqcv("plumed", "--cv", "cv", "driver", "--plumed", "plumed.dat", "--mf_dcd", "trajectory.dcd", cwd=tmp_path)
+    path = evaluate_file(tmp_path / "bundle", tmp_path / "trajectory.dcd", topology_path, tmp_path / "u", "float64")[0]
+    with open(path, newline="") as handle:
+        mean = [float(row["mean"]) for row in csv.DictReader(handle)]
+    deviation = bundle.settings.distributions["mean"].training_deviation
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "COLVAR")[:, 1], mean, rtol=0, atol=1e-8 * deviation)

@@ -193,7 +193,7 @@ def evaluate_file(bundle: Path, trajectory: Path, topology: Path | None, out: Pa
     model = Bundle.load(bundle)
     frames = load_trajectory(trajectory, topology)
     with progress("evaluating", frames.n_frames) as update:
-        table = evaluate_trajectory(model, frames, dtype=getattr(torch, dtype), report=update)
+        table = evaluate_trajectory(model, trajectory, topology, getattr(torch, dtype), report=update)
     paths = [out / name for name in ("frames.csv", "atoms.csv", "uncertainty.pdb")]
     table.write_csv(paths[0])
     table.write_atom_csv(paths[1])

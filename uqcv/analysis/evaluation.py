@@ -113,9 +113,8 @@ def evaluate_trajectory(
 
     from uqcv.colvars.fitting import evaluate_frames
 
-    if isinstance(trajectory, str | Path):
-        trajectory = load_trajectory(Path(trajectory), topology_path)
-    structures = structures_of(trajectory)
+    path = Path(trajectory) if isinstance(trajectory, str | Path) else None
+    structures = structures_of(trajectory if path is None else load_trajectory(path, topology_path), path)
     found = evaluate_frames(bundle, structures, dtype or torch.float64, report=report)
     atomic = np.stack(found.atomic)
     return EvaluationTable(

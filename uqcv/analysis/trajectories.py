@@ -31,7 +31,7 @@ B_FACTOR = slice(60, 66)
 
 def read_trajectory(path: Path, topology_path: Path | None = None, partial: bool = False) -> list[Structure]:
     """Read the frames of a trajectory; see `load_trajectory`."""
-    return structures_of(load_trajectory(path, topology_path, partial))
+    return structures_of(load_trajectory(path, topology_path, partial), path)
 
 
 def load_trajectory(path: Path, topology_path: Path | None = None, partial: bool = False) -> mdtraj.Trajectory:
@@ -80,19 +80,37 @@ def topology_numbers(path: Path) -> Ints:
     return _numbers(_load_topology(Path(path)), str(path))
 
 
-def structures_of(trajectory: mdtraj.Trajectory) -> list[Structure]:
+def structures_of(trajectory: mdtraj.Trajectory, path: Path | None = None) -> list[Structure]:
     """Return the frames of a trajectory of mdtraj in Å, periodic if it has a unit cell.
+
+    Parameters
+    ----------
+    trajectory
+        Positions in nm.
+    path
+        Where it was read from. A DCD holds Å, whose last digit is lost on the way to nm and back in single precision:
+        U would differ from PLUMED's by some 1e-6 of its deviation. They are taken from the file as they are.
 
     Raises
     ------
     InputError
         If a position is not finite or an atom has no element.
     """
-    numbers = _numbers(trajectory.topology, "the topology")
-    positions = trajectory.xyz.astype(float) * units.NM_TO_ANGSTROM
-    vectors, n_frames = trajectory.unitcell_vectors, trajectory.n_frames
+    numbers, n_frames = _numbers(trajectory.topology, "the topology"), trajectory.n_frames
+    if path is not None and Path(path).suffix.lower() == ".dcd":
+        positions = _dcd_positions(Path(path))[:n_frames]
+    else:
+        positions = trajectory.xyz.astype(float) * units.NM_TO_ANGSTROM
+    vectors = trajectory.unitcell_vectors
     cells = np.zeros((n_frames, 3, 3)) if vectors is None else vectors.astype(float) * units.NM_TO_ANGSTROM
     return [_structure(k, numbers, positions[k], cells[k]) for k in range(n_frames)]
+
+
+def _dcd_positions(path: Path) -> Floats:
+    from mdtraj.formats import DCDTrajectoryFile
+
+    with _c_stdout_silenced(), DCDTrajectoryFile(str(path)) as file:
+        return np.asarray(file.read()[0], dtype=float)
 
 
 def _structure(k: int, numbers: Ints, positions: Floats, cell: Floats) -> Structure:
