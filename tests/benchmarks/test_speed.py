@@ -62,14 +62,14 @@ def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monk
         starter, made = Starter(case, tmp_path / "runs", 0, "float64", "cpu"), []
         original = Starter._cv
 
-        def kept(self, compiled, alone, original=original, made=made):
-            made.append(original(self, compiled, alone))
+        def kept(self, method, original=original, made=made):
+            made.append(original(self, method))
             return made[-1]
 
         monkeypatch.setattr(Starter, "_cv", kept)
         run = starter.start(method)
         monkeypatch.setattr(Starter, "_cv", original)
-        shared = starter._cv(compiled=True, alone=False)
+        shared = starter._cv("fused")
         before = made[0].n_evaluations, shared.n_evaluations
         run.step(5)
         run.close()

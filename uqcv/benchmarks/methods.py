@@ -15,6 +15,7 @@ from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.ensemble import EnsembleForce
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
+from uqcv.colvars.network import Output
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.sampling.settings import SamplerName, SamplingSettings
 from uqcv.sampling.strategies import plumed_text
@@ -87,25 +88,27 @@ class Starter:
         folder = self.folder / method
         folder.mkdir(parents=True, exist_ok=True)
         system = bare_system(self.topology)
-        cv = self._cv(compiled=method != "plain-eager", alone=method == "pycv")
+        cv = self._cv(method)
         with contextlib.chdir(folder):
             if method == "ensemble-5":
                 return self._ensemble(system, cv, folder)
             network = NetworkForce(cv)
             add_function(system, network, self.case.start.is_periodic)
             if method.startswith("plain"):
-                return self._run(system, folder, lambda: None, network_parts(cv, self.case, biased=False))
+                return self._run(system, folder, lambda: None, network_parts(cv, self.case, 0.0))
             bias = self._add_bias(system, network, method)
-        parts = network_parts(cv, self.case, biased=method == "fused")
+        parts = network_parts(cv, self.case, 0.1 if method == "fused" else 0.0)
         if bias.fused is not None:
             parts |= bias_part(bias, cv, self.case)
         return self._run(system, folder, bias.close, parts)
 
-    def _cv(self, compiled: bool, alone: bool) -> UncertaintyCV:
-        start = self.case.start
-        dtype = getattr(torch, self.dtype)
-        make = UncertaintyCV if alone else shared_cv
-        return make(self.bundle, start.numbers.tolist(), start.pbc.tolist(), dtype, self.device, compiled)
+    def _cv(self, method: Method) -> UncertaintyCV:
+        """Return what a network force evaluates: of plain dynamics the energy alone."""
+        start, dtype, plain = self.case.start, getattr(torch, self.dtype), method.startswith("plain")
+        make = UncertaintyCV if plain or method == "pycv" else shared_cv
+        numbers, pbc = start.numbers.tolist(), start.pbc.tolist()
+        alone = plain or method in ("pycv", "ensemble-5")
+        return make(self.bundle, numbers, pbc, dtype, self.device, method != "plain-eager", uncertain=not alone)
 
     def _add_bias(self, system: System, network: NetworkForce, method: Method) -> PlumedForce:
         start, case = self.case.start, self.case
@@ -141,19 +144,28 @@ class Starter:
         return Run(within(lambda n: context.getIntegrator().step(n)), within(close), parts)
 
 
-def network_parts(cv: UncertaintyCV, case: Case, biased: bool) -> dict[str, Part]:
+def network_parts(cv: UncertaintyCV, case: Case, slope: float) -> dict[str, Part]:
     """Return the forward pass, and both passes, of the network alone at fixed positions.
 
-    The pooling of a bias runs outside the compiled network and counts as glue; a plain mean stands for it here.
+    Parameters
+    ----------
+    cv, case
+        Which network, and where.
+    slope
+        Derivative of a bias by the pooled uncertainties, eV; zero for plain dynamics.
     """
     graph = cv.graph_at(case.start.positions, case.start.cell)
     positions = graph.positions.requires_grad_(True)
 
-    def forward() -> torch.Tensor:
-        energy, atomic = cv.network(positions, graph.offsets, graph.links)
-        return energy + 0.1 * atomic.double().mean() if biased else energy
+    def forward() -> Output:
+        return cv.network(positions, graph.offsets, graph.links)
 
-    return {"forward": forward, "forward:backward": lambda: torch.autograd.grad(forward(), positions)}
+    weights = torch.full_like(forward()[0], slope)
+    weights[0] = 1.0
+    return {
+        "forward": forward,
+        "forward:backward": lambda: torch.autograd.grad(forward()[0], positions, weights),
+    }
 
 
 def bias_part(bias: PlumedForce, cv: UncertaintyCV, case: Case) -> dict[str, Part]:

@@ -120,23 +120,27 @@ def describe_machine() -> dict[str, Any]:
 
 
 def time_methods(case: Case, turns: int, seed: int, dtype: str, device: str) -> list[Row]:
-    """Return a row for each method, each of which had its turn `turns` times."""
+    """Return a row for each method, each of which had its turn, with its parts, `turns` times."""
     with tempfile.TemporaryDirectory() as scratch:
         starter = Starter(case, Path(scratch), seed, dtype, device)
         bare, runs = starter.bare(), _started(starter, case)
         steps = {method: _steps_per_turn(run.step) for method, run in runs.items()}
-        seconds: dict[str, list[float]] = {method: [] for method in runs}
-        openmm: list[float] = []
+        times: dict[str, list[dict[str, float]]] = {method: [] for method in runs}
         with progress(f"{case.name}, {len(case.start)} atoms", turns) as update:
             for turn in range(turns):
-                openmm.append(_per_call(bare.step, 500))
+                openmm = _per_call(bare.step, 500)
                 for method, run in runs.items():
-                    seconds[method].append(_per_call(run.step, steps[method]))
+                    times[method].append(_turn(run, steps[method]) | {"openmm": openmm})
                 update(turn + 1, "")
-        rows = [_row(case, m, runs[m], seconds[m], float(np.median(openmm)), turns, steps[m]) for m in runs]
+        rows = [_row(case, method, times[method]) for method in runs]
         for run in runs.values():
             run.close()
     return rows
+
+
+def _turn(run: Run, n: int) -> dict[str, float]:
+    """Return the seconds of a step and, timed right after it, of its parts: machines change their speed."""
+    return {"step": _per_call(run.step, n)} | {name: _calls(part, n) for name, part in run.parts.items()}
 
 
 def _started(starter: Starter, case: Case) -> dict[Method, Run]:
@@ -151,17 +155,19 @@ def _started(starter: Starter, case: Case) -> dict[Method, Run]:
     return runs
 
 
-def _row(case: Case, method: Method, run: Run, seconds: list[float], openmm: float, turns: int, calls: int) -> Row:
-    total = 1e3 * float(np.median(seconds))
-    low, high = np.quantile(seconds, (0.25, 0.75))
-    parts = {
-        name: 1e3 * float(np.median([_calls(part, calls) for _ in range(turns)])) for name, part in run.parts.items()
-    }
-    if parts:
-        parts["backward"] = parts.pop("forward:backward") - parts["forward"]
-        parts["openmm"] = 1e3 * openmm
-        parts["glue"] = total - sum(parts.values())
-    return Row(case.name, len(case.start), method, total, 1e3 * float(high - low) / 2, parts)
+def _row(case: Case, method: Method, turns: Sequence[dict[str, float]]) -> Row:
+    steps = 1e3 * np.array([turn["step"] for turn in turns])
+    low, high = np.quantile(steps, (0.25, 0.75))
+    split = [_split(turn) for turn in turns] if "forward" in turns[0] else []
+    parts = {name: 1e3 * float(np.median([one[name] for one in split])) for name in (split[0] if split else ())}
+    return Row(case.name, len(case.start), method, float(np.median(steps)), float(high - low) / 2, parts)
+
+
+def _split(turn: dict[str, float]) -> dict[str, float]:
+    """Return the parts of a step; glue is what is left of it."""
+    network = {"forward": turn["forward"], "backward": turn["forward:backward"] - turn["forward"]}
+    parts = network | {name: turn[name] for name in ("plumed", "openmm") if name in turn}
+    return parts | {"glue": turn["step"] - sum(parts.values())}
 
 
 def _steps_per_turn(step: Callable[[int], None]) -> int:

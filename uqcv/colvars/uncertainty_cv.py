@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,62 +11,57 @@ from torch import Tensor, nn
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.compilation import compiled_or_eager
+from uqcv.colvars.network import SUMMARY, EnergyNetwork, Output, UncertaintyNetwork
 from uqcv.errors import InputError
-from uqcv.potentials.links import Links
 from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete
 from uqcv.potentials.radial import cosine_cutoff
 from uqcv.potentials.verlet import VerletList
 from uqcv.structures import Structure
-from uqcv.uncertainty.pooling import Pooling, compress, counted_atoms, pool, standardise
+from uqcv.uncertainty.pooling import Pooling, counted_atoms, pool
 
 Array = NDArray[np.float64]
 # Of neighbour lists for compiled networks, Å: pairs in it cost time, too few of them a search in every other step.
 SKIN = 0.5
+NO_CELL = np.zeros((3, 3))
 
 
 class Evaluation:
     """One forward pass, from which energy, uncertainty and their derivatives are taken when asked for.
 
-    Attributes
+    Parameters
     ----------
-    energy
-        eV.
-    atomic
-        Transformed uncertainty of every atom, shape (n,).
+    leaves
+        Positions and, with periodicity, offsets of pairs: what derivatives are taken by.
+    output
+        Of the network.
+    local
+        Makes the local pooling from the uncertainties of the atoms.
     """
 
-    def __init__(self, leaves: tuple[Tensor, ...], energy: Tensor, atomic: Tensor, pooled: Callable) -> None:
-        self._leaves, self._energy, self._atomic, self._pooled = leaves, energy, atomic, pooled
-        self._values: dict[str, Tensor] = {}
+    def __init__(self, leaves: tuple[Tensor, ...], output: Output, local: Callable[[Tensor], Tensor]) -> None:
+        self._leaves, self._output, self._make_local = leaves, output, local
+        self._local: Tensor | None = None
+        self._summary: list[float] = output[0].tolist()
         self._gradients: dict[str, tuple[Tensor, ...]] = {}
 
     @property
     def energy(self) -> float:
         """Energy in eV."""
-        return float(self._energy.detach())
+        return self._summary[0]
 
     @property
     def atomic(self) -> Array:
         """Uncertainty of each atom after the per-atom transform, shape (n,)."""
-        return _array(self._atomic)
+        return _array(self._output[1])
 
     def value(self, kind: Pooling) -> float:
         """Return the pooled uncertainty."""
-        return float(self._value(kind).detach())
+        return self._summary[SUMMARY.index(kind)] if kind in SUMMARY else self._locally_pooled().item()
 
-    def _value(self, kind: Pooling) -> Tensor:
-        if kind not in self._values:
-            self._values[kind] = self._pooled(kind, self._atomic)
-        return self._values[kind]
-
-    def _gradient(self, name: str) -> tuple[Tensor, ...]:
-        if name not in self._gradients:
-            value = self._energy if name == "energy" else self._value(name)  # type: ignore[arg-type]
-            self._gradients[name] = self._differentiate(value)
-        return self._gradients[name]
-
-    def _differentiate(self, value: Tensor) -> tuple[Tensor, ...]:
-        return torch.autograd.grad(value, self._leaves, retain_graph=True, materialize_grads=True)
+    def _locally_pooled(self) -> Tensor:
+        if self._local is None:
+            self._local = self._make_local(self._output[1])
+        return self._local
 
     def forces(self, slopes: Mapping[Pooling, float] | None = None) -> Array:
         """Return the forces, eV/Å, shape (n, 3).
@@ -81,8 +74,7 @@ class Evaluation:
         """
         if not slopes:
             return -_array(self._gradient("energy")[0])
-        total = self._energy + sum(slope * self._value(kind).double() for kind, slope in slopes.items())
-        return -_array(self._differentiate(total)[0])
+        return -_array(self._differentiate({"energy": 1.0} | {str(k): s for k, s in slopes.items()})[0])
 
     def gradient(self, kind: Pooling) -> Array:
         """Return d U / d positions, 1/Å, shape (n, 3)."""
@@ -97,9 +89,24 @@ class Evaluation:
         total = np.sum([_array(leaf).T @ _array(gradient) for leaf, gradient in pairs], axis=0)
         return 0.5 * (total + total.T)
 
+    def _gradient(self, name: str) -> tuple[Tensor, ...]:
+        if name not in self._gradients:
+            self._gradients[name] = self._differentiate({name: 1.0})
+        return self._gradients[name]
+
+    def _differentiate(self, weights: Mapping[str, float]) -> tuple[Tensor, ...]:
+        """Return the derivatives of a weighted sum of energy and pooled uncertainties, from one backward pass."""
+        summary = self._output[0]
+        outputs = [summary]
+        grads = [summary.new_tensor([weights.get(name, 0.0) for name in SUMMARY[: len(summary)]])]
+        if "local_mean_max" in weights:
+            outputs.append(self._locally_pooled())
+            grads.append(outputs[-1].new_tensor(weights["local_mean_max"]))
+        return torch.autograd.grad(outputs, self._leaves, grads, retain_graph=True, materialize_grads=True)
+
 
 def _array(tensor: Tensor) -> Array:
-    return tensor.detach().to("cpu", torch.float64).numpy()
+    return tensor.detach().cpu().numpy().astype(np.float64)
 
 
 class UncertaintyCV:
@@ -119,11 +126,13 @@ class UncertaintyCV:
         torch device.
     compiled
         Whether to compile the network: takes a minute at first and pays off after some thousand evaluations.
+    uncertain
+        Whether uncertainties will be asked for; plain dynamics go without them, until someone does.
 
     Attributes
     ----------
     network
-        From positions (Å), offsets (Å) and links to the energy (eV) and the transformed uncertainty of each atom.
+        From positions (Å), offsets (Å) and links to the output of `UncertaintyNetwork` or `EnergyNetwork`.
     n_evaluations
         Forward passes so far.
 
@@ -141,16 +150,17 @@ class UncertaintyCV:
         dtype: torch.dtype = torch.float64,
         device: str = "cpu",
         compiled: bool = False,
+        uncertain: bool = True,
     ) -> None:
         self.bundle = bundle
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.pbc = np.asarray(pbc, dtype=bool)
         complete = is_best_complete(len(self.numbers), self.pbc)
-        self.dtype, self.device = dtype, device
+        self.dtype, self.device, self._compiled = dtype, device, compiled
         self._settings = bundle.settings
+        self.uncertain = uncertain
+        self.network = self._new_network()
         tensor = torch.as_tensor(self.numbers, device=device)
-        network = _Network(bundle, tensor, dtype, device)
-        self.network = compiled_or_eager(network) if compiled else network
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._molecule: Graph | None = None
         if complete:
@@ -158,53 +168,63 @@ class UncertaintyCV:
             self._molecule = complete_graph(anywhere, dtype).to(device)
         cutoff = self._settings.potential.cutoff
         self._neighbors = VerletList(self.numbers, self.pbc, cutoff, SKIN, dtype, device) if compiled else None
-        self._last: tuple[Array, Array, Evaluation] | None = None
+        self._periodic = bool(self.pbc.any())
+        self._last: tuple[bytes, Evaluation] | None = None
         self.n_evaluations = 0
 
-    def evaluate(self, positions: Array, cell: Array | None = None) -> Evaluation:
+    def _new_network(self) -> nn.Module:
+        kind = UncertaintyNetwork if self.uncertain else EnergyNetwork
+        network = kind(self.bundle, torch.as_tensor(self.numbers, device=self.device), self.dtype)
+        return compiled_or_eager(network) if self._compiled else network
+
+    def need_uncertainty(self) -> None:
+        """Evaluate uncertainties too from here on, if that is not so already; it changes the compiled network."""
+        if not self.uncertain:
+            self.uncertain, self._last = True, None
+            self.network = self._new_network()
+
+    def evaluate(self, positions: Array, cell: Array | None = None, uncertain: bool = True) -> Evaluation:
         """Return the evaluation at `positions` (Å, shape (n, 3)) in `cell` (Å, rows, shape (3, 3)).
 
-        Asking again for the same positions costs nothing.
+        Asking again for the same positions costs nothing. Who asks for the energy alone says `uncertain=False`.
 
         Raises
         ------
         InputError
             If the number of atoms differs or a position is not finite.
         """
-        cell = np.zeros((3, 3)) if cell is None or not self.pbc.any() else np.asarray(cell, dtype=float)
-        if self._last is not None and np.array_equal(self._last[0], positions) and np.array_equal(self._last[1], cell):
-            return self._last[2]
-        self._require_positions(positions)
-        evaluation = self._forward(positions, cell)
-        self._last = (np.array(positions), np.array(cell), evaluation)
-        return evaluation
-
-    def _require_positions(self, positions: Array) -> None:
-        expected = (len(self.numbers), 3)
-        if positions.shape != expected:
+        if uncertain:
+            self.need_uncertainty()
+        positions = np.asarray(positions, dtype=np.float64)
+        if positions.shape != (expected := (len(self.numbers), 3)):
             raise InputError(f"positions: shape {positions.shape} was given; {expected} is expected")
-        if not np.isfinite(positions).all():
-            raise InputError("positions: NaN or infinity was given; the simulation has blown up before this step")
+        cell = np.asarray(cell, dtype=np.float64) if self._periodic and cell is not None else NO_CELL
+        place = positions.tobytes() + cell.tobytes()
+        if self._last is None or self._last[0] != place:
+            self._last = None  # its memory serves the next pass
+            self._last = place, self._forward(positions, cell)
+        return self._last[1]
 
     def _forward(self, positions: Array, cell: Array) -> Evaluation:
+        if not np.isfinite(positions).all():
+            raise InputError("positions: NaN or infinity was given; the simulation has blown up before this step")
         self.n_evaluations += 1
         graph = self.graph_at(positions, cell)
-        periodic = bool(self.pbc.any())
-        leaves = (graph.positions, graph.offsets) if periodic else (graph.positions,)
+        leaves = (graph.positions, graph.offsets) if self._periodic else (graph.positions,)
         for leaf in leaves:
             leaf.requires_grad_(True)
-        energy, atomic = self.network(graph.positions, graph.offsets, graph.links)
+        output = self.network(graph.positions, graph.offsets, graph.links)
 
-        def pooled(kind: Pooling, values: Tensor) -> Tensor:
-            return pool(values[self._counted], kind, self._settings.pooling, lambda: self._weights(graph))
+        def local(atomic: Tensor) -> Tensor:
+            counted = atomic[self._counted]
+            return pool(counted, "local_mean_max", self._settings.pooling, lambda: self._weights(graph))
 
-        return Evaluation(leaves, energy, atomic, pooled)
+        return Evaluation(leaves, output, local)
 
     def graph_at(self, positions: Array, cell: Array) -> Graph:
         """Return what the network is evaluated on at `positions` (Å) in `cell` (Å, rows)."""
         if self._molecule is not None:
-            moved = torch.tensor(positions, dtype=self.dtype, device=self.device)
-            return replace(self._molecule, positions=moved)
+            return self._molecule.at(torch.tensor(positions, dtype=self.dtype, device=self.device))
         if self._neighbors is not None:
             return self._neighbors.graph(positions, cell)
         structure = Structure(self.numbers, positions, cell, self.pbc)
@@ -220,34 +240,6 @@ class UncertaintyCV:
         return dense[self._counted][:, self._counted]
 
 
-class _Network(nn.Module):
-    """Energy (eV, float64) and transformed per-atom uncertainty of a fixed set of atoms.
-
-    All that differs between bundles is a buffer, never a constant: compiled code can be used again for another
-    bundle of the same architecture.
-    """
-
-    def __init__(self, bundle: Bundle, numbers: Tensor, dtype: torch.dtype, device: str) -> None:
-        super().__init__()
-        settings = bundle.settings
-        self.potential = copy.deepcopy(bundle.potential).to_dtype(dtype).to(device).requires_grad_(False)
-        self.uncertainty = copy.deepcopy(bundle.uncertainty).to(device, dtype)
-        self.transform = settings.pooling.transform
-        self.species: Tensor
-        self.standard: Tensor
-        self.register_buffer("species", self.potential.species(numbers))
-        standard = (settings.standard_mean, settings.standard_deviation)
-        self.register_buffer("standard", torch.tensor(standard, dtype=dtype, device=device))
-        self.members = self.uncertainty.members(numbers)
-
-    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
-        vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
-        energies, features = self.potential.atomic(self.species, vectors, links)
-        scores = self.uncertainty.score_members(features, self.members)
-        z = standardise(scores, self.standard[0], self.standard[1])
-        return energies.sum(), compress(z) if self.transform == "log" else z
-
-
 _shared: dict[tuple, UncertaintyCV] = {}
 
 
@@ -258,9 +250,12 @@ def shared_cv(
     dtype: torch.dtype,
     device: str,
     compiled: bool = False,
+    uncertain: bool = True,
 ) -> UncertaintyCV:
     """Return this process's CV for a bundle and a system, so that a force and a bias share one forward pass."""
     key = (bundle.hash, tuple(int(z) for z in numbers), tuple(bool(p) for p in pbc), dtype, device, compiled)
     if key not in _shared:
-        _shared[key] = UncertaintyCV(bundle, numbers, pbc, dtype, device, compiled)
+        _shared[key] = UncertaintyCV(bundle, numbers, pbc, dtype, device, compiled, uncertain)
+    if uncertain:
+        _shared[key].need_uncertainty()
     return _shared[key]

@@ -98,6 +98,10 @@ class Graph:
         """Return r_j + offset - r_i in Å, shape (p, 3)."""
         return self.links.of_senders(self.positions) - self.links.of_receivers(self.positions) + self.offsets
 
+    def at(self, positions: Tensor) -> Graph:
+        """Return the graph of the same atoms and pairs at other positions (Å, shape (n, 3))."""
+        return Graph(self.numbers, positions, self.cells, self.structure_of_atom, self.links, self.offsets)
+
     def to(self, device: torch.device | str) -> Graph:
         """Return the same graph on another device."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -65,7 +64,7 @@ class VerletList:
         if self._graph is None or not self._holds(positions, cell):
             self._graph = self._build(positions, cell)
             self._at = (np.array(positions), np.array(cell))
-        return replace(self._graph, positions=torch.tensor(positions, dtype=self.dtype, device=self.device))
+        return self._graph.at(torch.tensor(positions, dtype=self.dtype, device=self.device))
 
     def _holds(self, positions: NDArray, cell: NDArray) -> bool:
         assert self._at is not None

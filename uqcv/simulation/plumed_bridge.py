@@ -65,11 +65,13 @@ class PlumedBridge:
     ) -> None:
         self._plumed_module = require_plumed()
         self._extra = {name: (np.zeros(1), np.zeros(1)) for name in extra}
-        self._masses = np.ascontiguousarray(masses, dtype=np.float64)
-        self._forces = np.zeros((len(masses), 3))
-        self._virial = np.zeros((3, 3))
+        # PLUMED keeps pointers to these: it is given them once, and each step fills them anew.
+        self._masses = np.array(masses, dtype=np.float64)
+        self._positions, self._forces = np.zeros((len(masses), 3)), np.zeros((len(masses), 3))
+        self._box, self._virial = np.zeros((3, 3)), np.zeros((3, 3))
         self._bias = np.zeros(1)
         self._step = np.zeros(1, dtype=np.int64)  # PLUMED reads 64 bits here, a Python int would give it 32
+        self._handed_over = False
         self._pending: int | None = None
         self._closed = False
         import_modules(text, module_folder)
@@ -118,25 +120,36 @@ class PlumedBridge:
         """
         if self._pending is not None and step > self._pending:
             self.commit()
-        self._forces[:] = 0.0
-        self._virial[:] = 0.0
-        plumed = self._plumed
-        self._step[0] = step
-        plumed.cmd("setStepLong", self._step)
-        plumed.cmd("setPositions", np.ascontiguousarray(positions, dtype=np.float64))
-        plumed.cmd("setMasses", self._masses)
-        plumed.cmd("setBox", np.zeros((3, 3)) if box is None else np.ascontiguousarray(box, dtype=np.float64))
-        plumed.cmd("setForces", self._forces)
-        plumed.cmd("setVirial", self._virial)
+        self._forces.fill(0.0)
+        self._virial.fill(0.0)
+        self._positions[:] = positions
+        self._box[:] = 0.0 if box is None else box
         for name, (value, slope) in self._extra.items():
             value[0], slope[0] = (extra or {})[name], 0.0
-            plumed.cmd(f"setExtraCV {name}", value)
-            plumed.cmd(f"setExtraCVForce {name}", slope)
+        self._step[0] = step
+        self._plumed.cmd("setStepLong", self._step)
+        if not self._handed_over:
+            self._hand_over()
         self._call("prepareCalc", step)
         self._call("performCalcNoUpdate", step)
-        plumed.cmd("getBias", self._bias)
+        self._plumed.cmd("getBias", self._bias)
         self._pending = step
         return float(self._bias[0]), self._forces
+
+    def _hand_over(self) -> None:
+        """Give PLUMED the memory that it reads and writes; it takes it only within a step."""
+        arrays = {
+            "setPositions": self._positions,
+            "setMasses": self._masses,
+            "setBox": self._box,
+            "setForces": self._forces,
+            "setVirial": self._virial,
+        }
+        for name, (value, slope) in self._extra.items():
+            arrays |= {f"setExtraCV {name}": value, f"setExtraCVForce {name}": slope}
+        for command, array in arrays.items():
+            self._plumed.cmd(command, array)
+        self._handed_over = True
 
     @property
     def extra_forces(self) -> dict[str, float]:

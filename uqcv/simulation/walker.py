@@ -164,6 +164,7 @@ class _Walker:
         bundle = Bundle.load(plan.bundle)
         dtype = getattr(torch, plan.dtype)
         self._network: NetworkForce = add_potential(system, topology, bundle, dtype, plan.device, plan.compiled)
+        self._network.cv.need_uncertainty()  # frames are recorded with it: one network serves them and the steps
         self._bias = self._add_bias(system, topology, bundle)
         self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
         self._context = langevin_context(system, plan.start, plan.temperature, plan.friction, plan.time_step, plan.seed)

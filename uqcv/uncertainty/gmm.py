@@ -38,30 +38,43 @@ class Mixture(nn.Module):
 
     Parameters
     ----------
-    weights
-        w_k, shape (k,).
+    log_weights
+        log w_k, shape (k,).
     means
         mu_k, shape (k, f).
     precisions_cholesky
         Upper triangular P_k with P_k P_k^T = Sigma_k^-1, shape (k, f, f), as in scikit-learn.
     """
 
-    def __init__(self, weights: NDArray, means: NDArray, precisions_cholesky: NDArray) -> None:
+    def __init__(self, log_weights: Tensor, means: Tensor, precisions_cholesky: Tensor) -> None:
         super().__init__()
         self.log_weights: Tensor
         self.means: Tensor
         self.precisions_cholesky: Tensor
-        self.register_buffer("log_weights", torch.as_tensor(np.log(weights)))
-        self.register_buffer("means", torch.as_tensor(means))
-        self.register_buffer("precisions_cholesky", torch.as_tensor(precisions_cholesky))
+        self.register_buffer("log_weights", log_weights)
+        self.register_buffer("means", means)
+        self.register_buffer("precisions_cholesky", precisions_cholesky)
+        # What follows from them, so that all components are whitened by one matrix product: means are taken from
+        # the centre of all, or single precision would lose digits in a difference of large numbers.
+        self._centre: Tensor
+        self._whitening: Tensor
+        self._whitened_means: Tensor
+        self._constants: Tensor
+        k, f = means.shape
+        centre = means.mean(dim=0)
+        half_log_det = precisions_cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        constants = log_weights + half_log_det - 0.5 * f * math.log(2 * math.pi)
+        whitened = torch.bmm((means - centre)[:, None], precisions_cholesky)
+        self.register_buffer("_centre", centre, persistent=False)
+        self.register_buffer("_whitening", precisions_cholesky.transpose(0, 1).reshape(f, k * f), persistent=False)
+        self.register_buffer("_whitened_means", whitened.flatten(), persistent=False)
+        self.register_buffer("_constants", constants, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return -log sum_k w_k N(x; mu_k, Sigma_k) for features of shape (n, f); shape (n,)."""
-        centred = features[None] - self.means[:, None]
-        whitened = torch.bmm(centred, self.precisions_cholesky)
-        half_log_det = self.precisions_cholesky.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-        constant = self.log_weights + half_log_det - 0.5 * features.shape[1] * math.log(2 * math.pi)
-        return -torch.logsumexp(constant[:, None] - 0.5 * whitened.square().sum(dim=2), dim=0)
+        whitened = (features - self._centre) @ self._whitening - self._whitened_means
+        squares = whitened.unflatten(1, self.means.shape).square().sum(dim=2)
+        return -torch.logsumexp(self._constants - 0.5 * squares, dim=1)
 
 
 class GMMUncertainty(nn.Module):
@@ -124,7 +137,8 @@ class GMMUncertainty(nn.Module):
         for key, members in self._groups(np.asarray(numbers)).items():
             mixture = _fit_mixture(features[members], self.settings, seed, key)
             self.n_components_[key] = int(mixture.n_components)
-            self.mixtures[key] = Mixture(mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
+            parts = (np.log(mixture.weights_), mixture.means_, mixture.precisions_cholesky_)
+            self.mixtures[key] = Mixture(*map(torch.as_tensor, parts))
         return self
 
     def _groups(self, numbers: NDArray) -> dict[str, NDArray[np.bool_]]:
@@ -163,6 +177,8 @@ class GMMUncertainty(nn.Module):
     def score_members(self, features: Tensor, members: dict[str, Tensor]) -> Tensor:
         """Return U_i for each atom, shape (n,), for the groups that `members` gave."""
         features = self.projected(features)
+        if not self.settings.per_element:
+            return self.mixtures["all"](features)
         scores = features.new_zeros(len(features))
         for key, indices in members.items():
             scores = scores.index_copy(0, indices, self.mixtures[key](features.index_select(0, indices)))
@@ -191,8 +207,8 @@ class GMMUncertainty(nn.Module):
         uncertainty = cls(settings)
         uncertainty.projection = state.get("projection")
         for key in sorted({name.split(".")[1] for name in state if name.startswith("mixtures.")}):
-            parts = [state[f"mixtures.{key}.{n}"].numpy() for n in ("log_weights", "means", "precisions_cholesky")]
-            uncertainty.mixtures[key] = Mixture(np.exp(parts[0]), parts[1], parts[2])
+            parts = [state[f"mixtures.{key}.{n}"] for n in ("log_weights", "means", "precisions_cholesky")]
+            uncertainty.mixtures[key] = Mixture(*parts)
         uncertainty.load_state_dict(state)
         return uncertainty
 

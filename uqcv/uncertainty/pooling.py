@@ -14,6 +14,8 @@ from uqcv.errors import InputError
 
 Pooling = Literal["mean", "max", "smooth_max", "local_mean_max"]
 POOLINGS: tuple[Pooling, ...] = ("mean", "max", "smooth_max", "local_mean_max")
+# Those that need the values of the atoms and nothing of their positions.
+GLOBAL_POOLINGS: tuple[Pooling, ...] = ("mean", "max", "smooth_max")
 HYDROGEN = 1
 
 
@@ -76,7 +78,9 @@ def pool_local_mean_max(values: Tensor, weights: Tensor, sharpness: float) -> Te
     return pool_smooth_max((weights @ values) / weights.sum(dim=1), sharpness)
 
 
-def pool(values: Tensor, kind: Pooling, settings: PoolingSettings, weights: Callable[[], Tensor]) -> Tensor:
+def pool(
+    values: Tensor, kind: Pooling, settings: PoolingSettings, weights: Callable[[], Tensor] | None = None
+) -> Tensor:
     """Return one pooled value of shape ().
 
     Parameters
@@ -88,7 +92,7 @@ def pool(values: Tensor, kind: Pooling, settings: PoolingSettings, weights: Call
     settings
         Sharpness and radius.
     weights
-        Gives the matrix of neighbourhood weights if it is needed.
+        Gives the matrix of neighbourhood weights; the `GLOBAL_POOLINGS` do without.
     """
     if kind == "mean":
         return pool_mean(values)
@@ -96,6 +100,7 @@ def pool(values: Tensor, kind: Pooling, settings: PoolingSettings, weights: Call
         return pool_max(values)
     if kind == "smooth_max":
         return pool_smooth_max(values, settings.sharpness)
+    assert weights is not None
     return pool_local_mean_max(values, weights(), settings.sharpness)
 
 
