@@ -68,6 +68,7 @@ class PyCV:
                 f"{folder}: bundle {bundle.short_hash} was found, {expected_hash[:12]} was exported; export it again"
             )
         self.components = tuple(components)
+        self._wanted: dict[str, set[str]] = {}
         self.cv: UncertaintyCV = shared_cv(bundle, numbers, pbc, getattr(torch, dtype), device, compiled)
 
     @property
@@ -75,6 +76,13 @@ class PyCV:
         """Components with derivatives and without a period."""
         names = (*map(component_name, self.components), CALIBRATED)
         return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in names}}
+
+    def want(self, label: str, components: set[str]) -> None:
+        """Leave out the derivatives of other components for the action `label`: nobody asks for them.
+
+        They are then NaN, so that a mistake would be loud. Who said so before, in this process, is still served.
+        """
+        self._wanted[label] = self._wanted.get(label, set()) | components
 
     def calculate(self, action: Any) -> dict[str, Component]:
         """Return for each component its value, its gradient (1/nm) and its derivative with respect to the box.
@@ -84,8 +92,8 @@ class PyCV:
         try:
             last_error.clear()
             evaluation = self.cv.evaluate(action.getPositions() * NM_TO_ANGSTROM, self._cell(action))
-            result = {component_name(kind): _component(evaluation, kind) for kind in self.components}
-            return result | {CALIBRATED: self._calibrated(result.get("mean") or _component(evaluation, "mean"))}
+            wanted = self._wanted.get(action.label)
+            return {n: self._component(evaluation, n, wanted is None or n in wanted) for n in self.init["COMPONENTS"]}
         except BaseException as error:
             last_error.append(error)
             raise
@@ -98,16 +106,12 @@ class PyCV:
         calibration, mean = self.cv.bundle.settings.frame_calibration, evaluation.value("mean")
         return float(calibration(mean)), "mean", float(calibration.slope(mean))
 
-    def _calibrated(self, mean: Component) -> Component:
-        calibration = self.cv.bundle.settings.frame_calibration
-        value, gradient, box = mean
-        slope = calibration.slope(value)
-        return float(calibration(value)), slope * gradient, slope * box
+    def _component(self, evaluation: Evaluation, name: str, differentiated: bool) -> Component:
+        value, kind, slope = self.pooled(evaluation, name)
+        if not differentiated:
+            return value, np.full((len(self.cv.numbers), 3), np.nan), np.full((3, 3), np.nan)
+        gradient = evaluation.gradient(kind) / ANGSTROM_TO_NM
+        return value, slope * gradient, -slope * evaluation.strain_gradient(kind)
 
     def _cell(self, action: Any) -> np.ndarray | None:
         return action.getPbc().getBox() * NM_TO_ANGSTROM if self.cv.pbc.any() else None
-
-
-def _component(evaluation: Evaluation, kind: Pooling) -> Component:
-    gradient = evaluation.gradient(kind) / ANGSTROM_TO_NM
-    return evaluation.value(kind), gradient, -evaluation.strain_gradient(kind)

@@ -8,14 +8,13 @@ E + (dV/dU) U yields all forces.
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 
 from uqcv.colvars.pycv import PyCV
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
-from uqcv.simulation.plumed_input import PYCV_ACTION, without_comments
+from uqcv.simulation.exported_cvs import ExportedCV, component_reference, exported_cvs
+from uqcv.simulation.plumed_input import without_comments
 
-LABEL_BEFORE = re.compile(r"(?P<label>[\w-]+)\s*:\s*$")
 KNOWN_WORDS = {"ATOMS", "IMPORT", "LABEL"}
 
 
@@ -63,31 +62,28 @@ def fuse(text: str, cv: UncertaintyCV) -> FusedInput | NotFused:
         is, the same bundle by its hash, on the same atoms, in the same precision.
     """
     text = without_comments(text)
-    own = [(match, pycv) for match in PYCV_ACTION.finditer(text) if (pycv := _exported(_words(match))) is not None]
+    own = list(exported_cvs(text))
     if not own:
         return NotFused("")
-    match, pycv = own[0]
     if len(own) > 1:
         return NotFused("the input has several uncertainties")
-    if pycv.cv is not cv:
+    if own[0].pycv.cv is not cv:
         return NotFused("the PyCV is of another bundle, precision, device or system than the network that runs")
     if re.search(r"^\s*UNITS\b", text, re.MULTILINE):
         return NotFused("the input has UNITS, which PLUMED does not apply to numbers that the engine hands it")
-    return _rewritten(text, match, pycv)
+    return _rewritten(text, own[0])
 
 
-def _rewritten(text: str, match: re.Match[str], pycv: PyCV) -> FusedInput | NotFused:
-    words, before = _words(match), LABEL_BEFORE.search(text[: match.start()])
-    label = before["label"] if before else words.get("LABEL")
-    unknown = sorted(set(words) - KNOWN_WORDS)
-    if label is None:
+def _rewritten(text: str, own: ExportedCV) -> FusedInput | NotFused:
+    unknown = sorted(set(own.words) - KNOWN_WORDS)
+    if own.label is None:
         return NotFused("the PYCVINTERFACE has no label")
     if unknown:
         return NotFused(f"the PYCVINTERFACE has {', '.join(unknown)}")
-    if _atoms(words.get("ATOMS", "")) != list(range(1, len(pycv.cv.numbers) + 1)):
+    if _atoms(own.words.get("ATOMS", "")) != list(range(1, len(own.pycv.cv.numbers) + 1)):
         return NotFused("ATOMS are not all atoms of the system in their order")
-    _, _, after = text[match.end() :].partition("\n")  # a block may name its action again behind the last dots
-    return _renamed(text[: before.start() if before else match.start()], after, label, pycv)
+    _, _, after = text[own.end :].partition("\n")  # a block may name its action again behind the last dots
+    return _renamed(text[: own.start], after, own.label, own.pycv)
 
 
 def _renamed(before: str, after: str, label: str, pycv: PyCV) -> FusedInput | NotFused:
@@ -95,8 +91,7 @@ def _renamed(before: str, after: str, label: str, pycv: PyCV) -> FusedInput | No
 
     The EXTRACVs stand where the CV stood: LOAD must come before what it loads.
     """
-    offered = pycv.init["COMPONENTS"]
-    reference = re.compile(rf"(?<![\w-]){re.escape(label)}\.py-([A-Za-z0-9-]+)")  # components have no underscore
+    offered, reference = pycv.init["COMPONENTS"], component_reference(label)
     used = sorted(set(reference.findall(after)))
     names = {component: f"{label}_{component}".replace("-", "_") for component in used}
     after = reference.sub(lambda match: names[match[1]], after)
@@ -108,16 +103,6 @@ def _renamed(before: str, after: str, label: str, pycv: PyCV) -> FusedInput | No
         return NotFused(f"the label {taken[0]}, which would stand for the CV, is taken")
     extra = "".join(f"{name}: EXTRACV NAME={name}\n" for name in names.values())
     return FusedInput(before + extra + after, pycv, {n: c for c, n in names.items()})
-
-
-def _words(match: re.Match[str]) -> dict[str, str]:
-    return dict(re.findall(r"(\w+)=(\S+)", match["words"]))
-
-
-def _exported(words: dict[str, str]) -> PyCV | None:
-    """Return the CV behind a PYCVINTERFACE if `uqcv export` wrote its module."""
-    found = getattr(sys.modules.get(words.get("IMPORT", "")), "_cv", None)
-    return found if isinstance(found, PyCV) else None
 
 
 def _atoms(text: str) -> list[int] | None:

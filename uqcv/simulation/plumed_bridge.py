@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uqcv.errors import PlumedInputError, UqcvError
+from uqcv.simulation.exported_cvs import want_components
 from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
 from uqcv.simulation.plumed_kernel import pycv_plugin, require_plumed
 from uqcv.units import BOLTZMANN_KJMOL
@@ -75,6 +76,7 @@ class PlumedBridge:
         self._pending: int | None = None
         self._closed = False
         import_modules(text, module_folder)
+        want_components(text)
         if uses_pycv(text) and not loads_plugin(text):
             text = f"LOAD FILE={pycv_plugin()}\n{text}"
         with _stderr_to(log):
