@@ -6,16 +6,16 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.ensemble import EnsembleForce
+from uqcv.benchmarks.stopwatch import Stopwatch
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
-from uqcv.colvars.network import Output
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.sampling.settings import SamplerName, SamplingSettings
 from uqcv.sampling.strategies import plumed_text
@@ -23,7 +23,7 @@ from uqcv.simulation.dynamics import System, langevin_context
 from uqcv.simulation.forces import NetworkForce, PlumedForce, add_function, add_plumed, bare_system
 from uqcv.simulation.topology import read_topology
 from uqcv.uncertainty.pooling import Pooling
-from uqcv.units import ANGSTROM_TO_NM, FS_TO_PS
+from uqcv.units import FS_TO_PS
 
 Method = Literal["plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "monitor"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -34,12 +34,11 @@ ENSEMBLE_INPUT = """u: EXTRACV NAME=u
 metad: METAD ARG=u SIGMA=0.01 HEIGHT=0.01 PACE=100 BIASFACTOR=10 TEMP=300 FILE=HILLS
 PRINT ARG=u,metad.bias STRIDE=40 FILE=COLVAR
 """
-Part: TypeAlias = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Run:
-    """Dynamics that can be stepped, and what times the parts of a step alone.
+    """Dynamics that can be stepped, and what times the parts of a step.
 
     Attributes
     ----------
@@ -47,13 +46,13 @@ class Run:
         Takes a number of steps.
     close
         Ends it.
-    parts
-        Each evaluates one part of a step once; a name after a colon is timed beyond the part before it.
+    watch
+        Knows the parts: forward and backward pass of the network, and PLUMED from taking positions to giving forces.
     """
 
     step: Callable[[int], None]
     close: Callable[[], None]
-    parts: dict[str, Part]
+    watch: Stopwatch
 
 
 class Starter:
@@ -81,7 +80,7 @@ class Starter:
         """Return dynamics without a force, but with the overhead of one in Python."""
         system, nothing = bare_system(self.topology), np.zeros((len(self.case.start), 3))
         add_function(system, lambda state: (0.0, nothing), self.case.start.is_periodic)
-        return self._run(system, self.folder, lambda: None, {})
+        return self._run(system, self.folder, lambda: None, Stopwatch())
 
     def start(self, method: Method) -> Run:
         """Return dynamics by one of the methods."""
@@ -92,15 +91,15 @@ class Starter:
         with contextlib.chdir(folder):
             if method == "ensemble-5":
                 return self._ensemble(system, cv, folder)
-            network = NetworkForce(cv)
+            network, watch = NetworkForce(cv), Stopwatch()
             add_function(system, network, self.case.start.is_periodic)
-            if method.startswith("plain"):
-                return self._run(system, folder, lambda: None, network_parts(cv, self.case, 0.0))
-            bias = self._add_bias(system, network, method)
-        parts = network_parts(cv, self.case, 0.1 if method == "fused" else 0.0)
-        if bias.fused is not None:
-            parts |= bias_part(bias, cv, self.case)
-        return self._run(system, folder, bias.close, parts)
+            bias = None if method.startswith("plain") else self._add_bias(system, network, method)
+        for evaluated in {cv, *([self._cv("fused")] if method == "pycv" else [])}:
+            time_network(evaluated, watch)
+        if bias is None:
+            return self._run(system, folder, lambda: None, watch)
+        bias.bridge.evaluate = watch.timing("plumed", bias.bridge.evaluate)  # type: ignore[method-assign]
+        return self._run(system, folder, bias.close, watch)
 
     def _cv(self, method: Method) -> UncertaintyCV:
         """Return what a network force evaluates: of plain dynamics the energy alone."""
@@ -129,9 +128,9 @@ class Starter:
         time_step = self.case.time_step * FS_TO_PS
         force = EnsembleForce(cv, ENSEMBLE_INPUT, masses, time_step, TEMPERATURE, Path("plumed.log"))
         add_function(system, force, self.case.start.is_periodic)
-        return self._run(system, folder, force.bridge.close, {})
+        return self._run(system, folder, force.bridge.close, Stopwatch())
 
-    def _run(self, system: System, folder: Path, close: Callable[[], None], parts: dict[str, Part]) -> Run:
+    def _run(self, system: System, folder: Path, close: Callable[[], None], watch: Stopwatch) -> Run:
         context = langevin_context(system, self.case.start, TEMPERATURE, FRICTION, self.case.time_step, self.seed)
 
         def within(action: Callable[..., None]) -> Callable[..., None]:
@@ -141,43 +140,10 @@ class Starter:
 
             return act
 
-        return Run(within(lambda n: context.getIntegrator().step(n)), within(close), parts)
+        return Run(within(lambda n: context.getIntegrator().step(n)), within(close), watch)
 
 
-def network_parts(cv: UncertaintyCV, case: Case, slope: float) -> dict[str, Part]:
-    """Return the forward pass, and both passes, of the network alone at fixed positions.
-
-    Parameters
-    ----------
-    cv, case
-        Which network, and where.
-    slope
-        Derivative of a bias by the pooled uncertainties, eV; zero for plain dynamics.
-    """
-    graph = cv.graph_at(case.start.positions, case.start.cell)
-    positions = graph.positions.requires_grad_(True)
-
-    def forward() -> Output:
-        return cv.network(positions, graph.offsets, graph.links)
-
-    weights = torch.full_like(forward()[0], slope)
-    weights[0] = 1.0
-    return {
-        "forward": forward,
-        "forward:backward": lambda: torch.autograd.grad(forward()[0], positions, weights),
-    }
-
-
-def bias_part(bias: PlumedForce, cv: UncertaintyCV, case: Case) -> dict[str, Part]:
-    """Return PLUMED's evaluation alone, for the same positions and the same uncertainty each time."""
-    assert bias.fused is not None
-    positions = case.start.positions * ANGSTROM_TO_NM
-    box = case.start.cell * ANGSTROM_TO_NM if case.start.is_periodic else None
-    evaluation = cv.evaluate(case.start.positions, case.start.cell)
-    values = {name: bias.fused.pycv.pooled(evaluation, c)[0] for name, c in bias.fused.components.items()}
-
-    def evaluate() -> None:
-        bias.bridge.evaluate(0, positions, box, values)
-        bias.bridge.discard()  # no hill and no line for what was only timed
-
-    return {"plumed": evaluate}
+def time_network(cv: UncertaintyCV, watch: Stopwatch) -> None:
+    """Let `watch` see the passes of the network of `cv`."""
+    cv.network = watch.timing("forward", cv.network)
+    cv.backward = watch.timing("backward", cv.backward)

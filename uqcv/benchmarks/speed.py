@@ -139,8 +139,9 @@ def time_methods(case: Case, turns: int, seed: int, dtype: str, device: str) -> 
 
 
 def _turn(run: Run, n: int) -> dict[str, float]:
-    """Return the seconds of a step and, timed right after it, of its parts: machines change their speed."""
-    return {"step": _per_call(run.step, n)} | {name: _calls(part, n) for name, part in run.parts.items()}
+    """Return the seconds of a step and, within it, of its parts."""
+    run.watch.reset()
+    return {"step": _per_call(run.step, n)} | {name: total / n for name, total in run.watch.seconds.items()}
 
 
 def _started(starter: Starter, case: Case) -> dict[Method, Run]:
@@ -156,18 +157,12 @@ def _started(starter: Starter, case: Case) -> dict[Method, Run]:
 
 
 def _row(case: Case, method: Method, turns: Sequence[dict[str, float]]) -> Row:
-    steps = 1e3 * np.array([turn["step"] for turn in turns])
-    low, high = np.quantile(steps, (0.25, 0.75))
-    split = [_split(turn) for turn in turns] if "forward" in turns[0] else []
-    parts = {name: 1e3 * float(np.median([one[name] for one in split])) for name in (split[0] if split else ())}
-    return Row(case.name, len(case.start), method, float(np.median(steps)), float(high - low) / 2, parts)
-
-
-def _split(turn: dict[str, float]) -> dict[str, float]:
-    """Return the parts of a step; glue is what is left of it."""
-    network = {"forward": turn["forward"], "backward": turn["forward:backward"] - turn["forward"]}
-    parts = network | {name: turn[name] for name in ("plumed", "openmm") if name in turn}
-    return parts | {"glue": turn["step"] - sum(parts.values())}
+    times = {name: 1e3 * np.array([turn[name] for turn in turns]) for name in turns[0]}
+    low, high = np.quantile(times["step"], (0.25, 0.75))
+    parts = {name: float(np.median(values)) for name, values in times.items()}
+    step = parts.pop("step")
+    split = parts | {"glue": step - sum(parts.values())} if "forward" in parts else {}
+    return Row(case.name, len(case.start), method, step, float(high - low) / 2, split)
 
 
 def _steps_per_turn(step: Callable[[int], None]) -> int:
@@ -178,13 +173,6 @@ def _steps_per_turn(step: Callable[[int], None]) -> int:
 def _per_call(step: Callable[[int], None], n: int) -> float:
     start = time.perf_counter()
     step(n)
-    return (time.perf_counter() - start) / n
-
-
-def _calls(part: Callable[[], object], n: int) -> float:
-    start = time.perf_counter()
-    for _ in range(n):
-        part()
     return (time.perf_counter() - start) / n
 
 

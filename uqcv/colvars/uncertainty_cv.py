@@ -36,10 +36,14 @@ class Evaluation:
         Of the network.
     local
         Makes the local pooling from the uncertainties of the atoms.
+    backward
+        `torch.autograd.grad`, or what stands for it.
     """
 
-    def __init__(self, leaves: tuple[Tensor, ...], output: Output, local: Callable[[Tensor], Tensor]) -> None:
-        self._leaves, self._output, self._make_local = leaves, output, local
+    def __init__(
+        self, leaves: tuple[Tensor, ...], output: Output, local: Callable[[Tensor], Tensor], backward: Callable
+    ) -> None:
+        self._leaves, self._output, self._make_local, self._backward = leaves, output, local, backward
         self._local: Tensor | None = None
         self._summary: list[float] = output[0].tolist()
         self._gradients: dict[str, tuple[Tensor, ...]] = {}
@@ -102,7 +106,7 @@ class Evaluation:
         if "local_mean_max" in weights:
             outputs.append(self._locally_pooled())
             grads.append(outputs[-1].new_tensor(weights["local_mean_max"]))
-        return torch.autograd.grad(outputs, self._leaves, grads, retain_graph=True, materialize_grads=True)
+        return self._backward(outputs, self._leaves, grads, retain_graph=True, materialize_grads=True)
 
 
 def _array(tensor: Tensor) -> Array:
@@ -133,6 +137,8 @@ class UncertaintyCV:
     ----------
     network
         From positions (Å), offsets (Å) and links to the output of `UncertaintyNetwork` or `EnergyNetwork`.
+    backward
+        What takes derivatives, `torch.autograd.grad`; whoever times it puts something around it.
     n_evaluations
         Forward passes so far.
 
@@ -159,7 +165,8 @@ class UncertaintyCV:
         self.dtype, self.device, self._compiled = dtype, device, compiled
         self._settings = bundle.settings
         self.uncertain = uncertain
-        self.network = self._new_network()
+        self.network: Callable[..., Output] = self._new_network()
+        self.backward: Callable = torch.autograd.grad
         tensor = torch.as_tensor(self.numbers, device=device)
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._molecule: Graph | None = None
@@ -219,7 +226,7 @@ class UncertaintyCV:
             counted = atomic[self._counted]
             return pool(counted, "local_mean_max", self._settings.pooling, lambda: self._weights(graph))
 
-        return Evaluation(leaves, output, local)
+        return Evaluation(leaves, output, local, self.backward)
 
     def graph_at(self, positions: Array, cell: Array) -> Graph:
         """Return what the network is evaluated on at `positions` (Å) in `cell` (Å, rows)."""
