@@ -23,8 +23,9 @@ from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.torsions import backbone_torsions
 from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.loss import measure_errors
 from uqcv.potentials.potential import Potential
-from uqcv.potentials.training import measure_errors, new_potential, train
+from uqcv.potentials.training import new_potential, train
 from uqcv.seeding import derive_seed
 from uqcv.structures import Structure, elements, read_structures
 

@@ -15,7 +15,7 @@ from uqcv.errors import InputError
 from uqcv.files import read_with, write_text
 from uqcv.labeling.reference import ReferenceSettings
 from uqcv.potentials.painn import PaiNNSettings
-from uqcv.potentials.training import TrainingSettings
+from uqcv.potentials.settings import TrainingSettings
 from uqcv.sampling.settings import SamplingSettings
 
 

@@ -21,8 +21,8 @@ from uqcv.colvars.fitting import evaluate_frames
 from uqcv.errors import InputError
 from uqcv.files import read_json
 from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.loss import measure_errors
 from uqcv.potentials.storage import load_potential
-from uqcv.potentials.training import measure_errors
 from uqcv.structures import read_structures, write_structures
 
 

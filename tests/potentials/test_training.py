@@ -10,14 +10,9 @@ from pydantic import ValidationError
 
 from uqcv.errors import InputError
 from uqcv.potentials.dataset import Dataset
-from uqcv.potentials.training import (
-    HISTORY_COLUMNS,
-    TrainingSettings,
-    loss_of,
-    measure_errors,
-    new_potential,
-    train,
-)
+from uqcv.potentials.loss import loss_of, measure_errors
+from uqcv.potentials.settings import TrainingSettings
+from uqcv.potentials.training import HISTORY_COLUMNS, new_potential, train
 
 SETTINGS = TrainingSettings(
     epochs=4, warm_epochs=2, batch_size=4, learning_rate=2e-3, energy_weight=10.0, force_weight=0.5, warmup_steps=3

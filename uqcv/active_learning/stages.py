@@ -20,10 +20,12 @@ from uqcv.labeling.free_energy import reference_free_energy
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.reference import ReferenceSettings, build_reference
 from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.loss import Errors, measure_errors
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
+from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import Errors, TrainingSettings, measure_errors, new_potential, train
+from uqcv.potentials.training import new_potential, train
 from uqcv.progress import progress
 from uqcv.sampling.processes import available_cores
 from uqcv.sampling.runner import run_walkers

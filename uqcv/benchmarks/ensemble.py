@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from uqcv.colvars.compilation import compiled_or_eager
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.potentials.compilation import compiled_or_eager
 from uqcv.potentials.links import Links
 from uqcv.potentials.potential import Potential
 from uqcv.simulation.dynamics import State

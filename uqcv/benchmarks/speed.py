@@ -22,7 +22,8 @@ from uqcv.errors import InputError
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
-from uqcv.potentials.training import TrainingSettings, new_potential, train
+from uqcv.potentials.settings import TrainingSettings
+from uqcv.potentials.training import new_potential, train
 from uqcv.progress import progress, say
 from uqcv.structures import Structure, elements, read_structures
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.compilation import compiled_or_eager
 from uqcv.colvars.network import SUMMARY, EnergyNetwork, Output, UncertaintyNetwork
 from uqcv.errors import InputError
+from uqcv.potentials.compilation import compiled_or_eager
 from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete
 from uqcv.potentials.radial import cosine_cutoff
 from uqcv.potentials.verlet import VerletList
@@ -179,7 +179,7 @@ class UncertaintyCV:
         self._last: tuple[bytes, Evaluation] | None = None
         self.n_evaluations = 0
 
-    def _new_network(self) -> nn.Module:
+    def _new_network(self) -> Callable[..., Output]:
         kind = UncertaintyNetwork if self.uncertain else EnergyNetwork
         network = kind(self.bundle, torch.as_tensor(self.numbers, device=self.device), self.dtype)
         return compiled_or_eager(network) if self._compiled else network

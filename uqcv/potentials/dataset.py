@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uqcv.potentials.neighbors import Graph, build_graph, merge_graphs
+from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete, merge_graphs
 from uqcv.structures import Structure, require_labels
 
 EVALUATION_BATCH = 32
@@ -63,7 +63,7 @@ class Dataset:
     ) -> None:
         require_labels(structures, "training data")
         self.structures = list(structures)
-        self.graphs = [build_graph(s, cutoff, dtype).to(device) for s in structures]
+        self.graphs = [graph.to(device) for graph in _graphs(structures, cutoff, dtype)]
         self.energies = torch.tensor([s.energy for s in structures], dtype=torch.float64, device=device)
         self.forces = [torch.as_tensor(s.forces, dtype=dtype, device=device) for s in structures]
 
@@ -91,6 +91,14 @@ class Dataset:
             for array in (s.numbers, s.positions, s.cell, s.pbc, np.array(s.energy), s.forces):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _graphs(structures: Sequence[Structure], cutoff: float, dtype: torch.dtype) -> list[Graph]:
+    """Return complete graphs of small molecules that are all of one size, else those of the pairs within `cutoff`."""
+    one_size = len({len(s) for s in structures}) == 1
+    if one_size and all(is_best_complete(len(s), s.pbc) for s in structures):
+        return [complete_graph(s, dtype) for s in structures]
+    return [build_graph(s, cutoff, dtype) for s in structures]
 
 
 def element_offsets(structures: Sequence[Structure], elements: Sequence[int]) -> NDArray[np.float64]:

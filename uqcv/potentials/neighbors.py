@@ -94,6 +94,11 @@ class Graph:
         """Number of structures in the batch."""
         return len(self.cells)
 
+    def atom_counts(self) -> Tensor:
+        """Return the number of atoms of each structure, shape (s,)."""
+        ones = torch.ones_like(self.structure_of_atom)
+        return ones.new_zeros(self.n_structures).index_add(0, self.structure_of_atom, ones)
+
     def vectors(self) -> Tensor:
         """Return r_j + offset - r_i in Å, shape (p, 3)."""
         return self.links.of_senders(self.positions) - self.links.of_receivers(self.positions) + self.offsets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -102,7 +102,7 @@ class Potential(nn.Module):
         interaction = self.scale * self.readout(features)[:, 0]
         return interaction.to(torch.float64) + self.offsets[species], features
 
-    def forward(self, graph: Graph, vectors: Tensor | None = None) -> Prediction:
+    def forward(self, graph: Graph, vectors: Tensor | None = None, species: Tensor | None = None) -> Prediction:
         """Return energies (eV) and features.
 
         Parameters
@@ -111,11 +111,18 @@ class Potential(nn.Module):
             One or several structures.
         vectors
             Pair vectors in Å to use instead of `graph.vectors()`, so that derivatives can be taken at them.
+        species
+            What `species` says of the graph's atomic numbers, if it has been asked before.
         """
         vectors = graph.vectors() if vectors is None else vectors
-        atomic, features = self.atomic(self.species(graph.numbers), vectors, graph.links)
+        species = self.species(graph.numbers) if species is None else species
+        atomic, features = self.atomic(species, vectors, graph.links)
         zeros = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
         return Prediction(zeros.index_add(0, graph.structure_of_atom, atomic), features)
+
+
+# A potential, or what stands for it with other weights.
+Predictor = Callable[[Graph, Tensor], Prediction]
 
 
 def pair_gradient(value: Tensor, vectors: Tensor, create_graph: bool = False, retain_graph: bool = False) -> Tensor:
@@ -148,7 +155,7 @@ def strain_gradient(pair_gradients: Tensor, vectors: Tensor, graph: Graph) -> Te
 
 
 def energies_and_forces(
-    potential: Potential, graph: Graph, create_graph: bool = False
+    potential: Predictor, graph: Graph, create_graph: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return energies (s,) in eV, forces (n, 3) in eV/Å and features (n, f).
 

@@ -9,62 +9,26 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, write_text
-from uqcv.potentials.dataset import EVALUATION_BATCH, Batch, Dataset, element_offsets, force_scale
-from uqcv.potentials.potential import Potential, energies_and_forces
+from uqcv.potentials.compiled_step import CompiledStep
+from uqcv.potentials.dataset import Batch, Dataset, element_offsets, force_scale
+from uqcv.potentials.links import CompleteLinks
+from uqcv.potentials.loss import loss_of, measure_errors
+from uqcv.potentials.potential import Potential
+from uqcv.potentials.settings import TrainingSettings
 
 Report = Callable[[int, str], None]
+# Frames times epochs from which compiling the step for a minute saves more than that; the code is kept for later.
+WORTH_COMPILING = 4000
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "validation_loss", "energy_mae", "force_mae")
-
-
-class TrainingSettings(BaseModel):
-    """How a potential is trained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(60, ge=1, description="passes over the data of a first training")
-    warm_epochs: int = Field(40, ge=1, description="passes over the data when going on from an earlier potential")
-    batch_size: int = Field(5, ge=1, description="structures per step")
-    learning_rate: float = Field(4e-3, gt=0, description="peak learning rate")
-    warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")
-    weight_decay: float = Field(1e-5, ge=0, description="AdamW's decoupled weight decay")
-    energy_weight: float = Field(1.0, ge=0, description="weight of (energy error per atom / eV)^2")
-    force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of the weights, per step")
-    clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
-    patience: int = Field(50, ge=1, description="epochs without a better validation loss before stopping")
-    dtype: Literal["float32", "float64"] = Field("float32", description="precision of network and labels")
-    device: str = Field("cpu", description="torch device")
-    warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Mean absolute errors of a potential on labelled structures.
-
-    Attributes
-    ----------
-    energy_mae
-        eV, of the total energy.
-    force_mae, force_rmse
-        eV/Å, of a force component.
-    loss
-        The training loss.
-    """
-
-    energy_mae: float
-    force_mae: float
-    force_rmse: float
-    loss: float
 
 
 @dataclass
@@ -80,6 +44,7 @@ class _State:
     best_loss: float = math.inf
     best_weights: dict[str, Tensor] | None = None
     history: tuple[tuple[float, ...], ...] = ()
+    compiled: CompiledStep | None = None
 
     @property
     def averaged(self) -> Potential:
@@ -97,35 +62,6 @@ class _State:
             getattr(self, name).load_state_dict(saved.pop(name))
         for name, value in saved.items():
             setattr(self, name, value)
-
-
-def loss_of(potential: Potential, batch: Batch, settings: TrainingSettings, create_graph: bool) -> tuple[Tensor, ...]:
-    """Return the loss and the errors of energies (s,) in eV and forces (n, 3) in eV/Å."""
-    energies, forces, _ = energies_and_forces(potential, batch.graph, create_graph=create_graph)
-    atoms = torch.bincount(batch.graph.structure_of_atom, minlength=batch.graph.n_structures)
-    energy_error, force_error = energies - batch.energies, forces - batch.forces
-    per_atom = (energy_error / atoms).square().mean()
-    loss = settings.energy_weight * per_atom + settings.force_weight * force_error.square().mean()
-    return loss, energy_error.detach(), force_error.detach()
-
-
-def measure_errors(potential: Potential, data: Dataset, settings: TrainingSettings | None = None) -> Errors:
-    """Return the errors of `potential` on `data`."""
-    settings = settings or TrainingSettings()
-    losses, energy_errors, force_errors, sizes = [], [], [], []
-    for batch in data.batches(EVALUATION_BATCH):
-        loss, energy, force = loss_of(potential, batch, settings, create_graph=False)
-        losses.append(loss.item())
-        sizes.append(batch.graph.n_structures)
-        energy_errors.append(energy)
-        force_errors.append(force)
-    forces = torch.cat(force_errors)
-    return Errors(
-        energy_mae=torch.cat(energy_errors).abs().mean().item(),
-        force_mae=forces.abs().mean().item(),
-        force_rmse=forces.square().mean().sqrt().item(),
-        loss=float(np.average(losses, weights=sizes)),
-    )
 
 
 def new_potential(data: Dataset, potential: Potential) -> Potential:
@@ -175,6 +111,7 @@ def train(
     identity = _identity(potential, training, validation, settings, seed, warm)
     _resume(state, checkpoint, identity)
     epochs = settings.warm_epochs if warm else settings.epochs
+    state.compiled = _compiled(potential, training, settings, epochs)
     while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
         _one_epoch(state, training, validation, settings, seed)
         _save(state, checkpoint, identity, history_path)
@@ -194,7 +131,7 @@ def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm
         rise = min(1.0, (step + 1) / (settings.warmup_steps + 1))
         return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
 
-    optimizer = torch.optim.AdamW(potential.parameters(), lr=rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(potential.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True)
     average = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
     return _State(potential, average, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor))
 
@@ -203,9 +140,7 @@ def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: 
     state.potential.train()
     losses = []
     for batch in training.batches(settings.batch_size, seed=seed * 100_003 + state.epoch):
-        loss, _, _ = loss_of(state.potential, batch, settings, create_graph=True)
-        state.optimizer.zero_grad()
-        loss.backward()
+        loss = _set_gradients(state, batch, settings)
         torch.nn.utils.clip_grad_norm_(state.potential.parameters(), settings.clip)
         state.optimizer.step()
         state.schedule.step()
@@ -221,6 +156,25 @@ def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: 
     rate = state.optimizer.param_groups[0]["lr"]
     row = (state.epoch, rate, float(np.mean(losses)), errors.loss, errors.energy_mae, errors.force_mae)
     state.history = (*state.history, row)
+
+
+def _set_gradients(state: _State, batch: Batch, settings: TrainingSettings) -> Tensor:
+    """Return the loss of a batch and set the gradients of all parameters."""
+    if state.compiled is not None and state.compiled.fits(batch):
+        return state.compiled(batch)
+    loss, _, _ = loss_of(state.potential, batch, settings, create_graph=True)
+    state.optimizer.zero_grad()
+    loss.backward()
+    return loss.detach()
+
+
+def _compiled(potential: Potential, data: Dataset, settings: TrainingSettings, epochs: int) -> CompiledStep | None:
+    """Return the compiled step for full batches of `data`, if it is wanted and there is one."""
+    worthwhile = len(data) * epochs >= WORTH_COMPILING
+    if not (worthwhile if settings.compiled == "auto" else settings.compiled):
+        return None
+    batch = data.batch(range(min(settings.batch_size, len(data))))
+    return CompiledStep(potential, batch, settings) if isinstance(batch.graph.links, CompleteLinks) else None
 
 
 def _describe(row: tuple[float, ...]) -> str:

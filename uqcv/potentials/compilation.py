@@ -1,0 +1,82 @@
+"""Compiling what is evaluated many times at one shape.
+
+torch keeps compiled code on disk and finds it again by architecture, shapes, precision, device and its own version:
+weights are arguments of the code, so that a retrained potential, every walker and every later run use it again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._functorch.config
+
+# A step of a small molecule is hundreds of short kernels: called from C++ they cost a sixth less than from Python.
+OPTIONS: dict[str, str | int | bool | Callable] = {"cpp_wrapper": True}
+CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler."""
+    return any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+
+
+def compiled_or_eager(function: Callable) -> Callable:
+    """Return `function` compiled for fixed shapes at its first call, or itself where that cannot be.
+
+    Parameters
+    ----------
+    function
+        Of tensors; a module's weights may change, its architecture may not.
+    """
+    if not has_compiler():
+        _say_eager("no C++ compiler was found")
+        return function
+    keep_compiled_code()
+    # Two gradients are taken from one forward pass: its buffers must outlive the first of them.
+    torch._functorch.config.donated_buffer = False
+    return _Compiled(function)
+
+
+def keep_compiled_code() -> None:
+    """Let torch keep compiled code in the user's cache, not among the temporary files that a restart removes.
+
+    The variable TORCHINDUCTOR_CACHE_DIR, if it is set, has the last word.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uqcv" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        os.environ.setdefault(CACHE_VARIABLE, str(folder))
+
+
+class _Compiled:
+    """A compiled function that falls back to what it was made from, if compiling it fails at the first call."""
+
+    def __init__(self, function: Callable) -> None:
+        self._eager = function
+        self._function = torch.compile(function, dynamic=False, options=OPTIONS)
+        self._works = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._works:
+            return self._function(*arguments)
+        try:
+            result = self._function(*arguments)
+        except RuntimeError as error:
+            _say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
+            self._function = self._eager
+            result = self._eager(*arguments)
+        self._works = True
+        return result
+
+
+def _say_eager(reason: str) -> None:
+    print(f"uqcv: {reason}, the network runs uncompiled (slower, same numbers)", file=sys.stderr)

@@ -1,0 +1,31 @@
+"""How a potential is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingSettings(BaseModel):
+    """How a potential is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(60, ge=1, description="passes over the data of a first training")
+    warm_epochs: int = Field(40, ge=1, description="passes over the data when going on from an earlier potential")
+    batch_size: int = Field(5, ge=1, description="structures per step")
+    learning_rate: float = Field(4e-3, gt=0, description="peak learning rate")
+    warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")
+    weight_decay: float = Field(1e-5, ge=0, description="AdamW's decoupled weight decay")
+    energy_weight: float = Field(1.0, ge=0, description="weight of (energy error per atom / eV)^2")
+    force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of the weights, per step")
+    clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
+    patience: int = Field(50, ge=1, description="epochs without a better validation loss before stopping")
+    dtype: Literal["float32", "float64"] = Field("float32", description="precision of network and labels")
+    device: str = Field("cpu", description="torch device")
+    warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
+    compiled: bool | Literal["auto"] = Field(
+        "auto", description="compile the training step; auto: if it pays off, for molecules of at most 64 atoms"
+    )
