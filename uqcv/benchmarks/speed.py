@@ -31,7 +31,7 @@ from uqcv.structures import Structure, elements, read_structures
 ENSEMBLE_MAX_ATOMS = 1000
 SECONDS_PER_TURN = 0.4
 WARM_UP = 20
-TRAINING_EPOCHS = 4
+TRAINING_EPOCHS = 9
 
 
 @dataclass(frozen=True)
@@ -178,23 +178,26 @@ def _per_call(step: Callable[[int], None], n: int) -> float:
 
 
 def time_training(case: Case, seed: int, device: str) -> list[dict[str, Any]]:
-    """Return frames per second of training, for one thread and for as many as torch takes."""
+    """Return frames per second of training, eager and compiled, for one thread and for as many as torch takes."""
     frames = read_structures(case.training, labelled=True)
     all_threads, rows = torch.get_num_threads(), []
-    for threads in sorted({1, all_threads}):
-        torch.set_num_threads(threads)
-        rate = len(frames) / _seconds_per_epoch(frames, seed, device)
-        rows.append({"system": case.name, "method": "eager", "threads": threads, "frames_per_second": rate})
+    for compiled in (False, True):
+        method = "compiled" if compiled else "eager"
+        for threads in sorted({1, all_threads}):
+            say(f"  training, {method}, threads: {threads}")
+            torch.set_num_threads(threads)
+            rate = len(frames) / _seconds_per_epoch(frames, seed, device, compiled)
+            rows.append({"system": case.name, "method": method, "threads": threads, "frames_per_second": rate})
     torch.set_num_threads(all_threads)
     return rows
 
 
-def _seconds_per_epoch(frames: Sequence[Structure], seed: int, device: str) -> float:
-    """Return the median over epochs; validation is on one frame and counts for nothing."""
+def _seconds_per_epoch(frames: Sequence[Structure], seed: int, device: str, compiled: bool) -> float:
+    """Return the median over epochs but the first, which compiles; validation is on one frame and counts for little."""
     torch.manual_seed(seed)
-    cutoff, times = PaiNNSettings().cutoff, [time.perf_counter()]
+    cutoff, times = PaiNNSettings().cutoff, []
     seen, unseen = Dataset(frames, cutoff, device=device), Dataset(frames[:1], cutoff, device=device)
     potential = new_potential(seen, Potential(elements(frames))).to(device)
-    settings = TrainingSettings(epochs=TRAINING_EPOCHS, device=device)
+    settings = TrainingSettings(epochs=TRAINING_EPOCHS, device=device, compiled=compiled)
     train(potential, seen, unseen, settings, seed, report=lambda *_: times.append(time.perf_counter()))
     return float(np.median(np.diff(times)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import io
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, write_text
@@ -36,7 +37,7 @@ class _State:
     """All that a training run needs to go on."""
 
     potential: Potential
-    average: AveragedModel
+    average: Potential
     optimizer: torch.optim.AdamW
     schedule: torch.optim.lr_scheduler.LambdaLR
     epoch: int = 0
@@ -46,11 +47,10 @@ class _State:
     history: tuple[tuple[float, ...], ...] = ()
     compiled: CompiledStep | None = None
 
-    @property
-    def averaged(self) -> Potential:
-        module = self.average.module
-        assert isinstance(module, Potential)
-        return module
+    def __post_init__(self) -> None:
+        # Walking the modules for them in each step would take a tenth of it.
+        self.parameters = list(self.potential.parameters())
+        self.averages = list(self.average.parameters())
 
     def to_dict(self) -> dict[str, Any]:
         plain = ("epoch", "best_epoch", "best_loss", "best_weights", "history")
@@ -132,8 +132,8 @@ def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm
         return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
 
     optimizer = torch.optim.AdamW(potential.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True)
-    average = AveragedModel(potential, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
-    return _State(potential, average, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return _State(potential, copy.deepcopy(potential), optimizer, schedule)
 
 
 def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int) -> None:
@@ -141,18 +141,20 @@ def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: 
     losses = []
     for batch in training.batches(settings.batch_size, seed=seed * 100_003 + state.epoch):
         loss = _set_gradients(state, batch, settings)
-        torch.nn.utils.clip_grad_norm_(state.potential.parameters(), settings.clip)
+        torch.nn.utils.clip_grad_norm_(state.parameters, settings.clip)
         state.optimizer.step()
         state.schedule.step()
-        state.average.update_parameters(state.potential)
+        n_steps = state.schedule.last_epoch
+        decay = settings.ema_decay if n_steps > 1 else 0.0  # the mean begins with the first step
+        get_ema_multi_avg_fn(decay)(state.averages, state.parameters, n_steps)
         losses.append(loss.item())
-    errors = measure_errors(state.averaged, validation, settings)
+    errors = measure_errors(state.average, validation, settings)
     if not math.isfinite(errors.loss):
         raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or check the labels")
     state.epoch += 1
     if errors.loss < state.best_loss:
         state.best_loss, state.best_epoch = errors.loss, state.epoch
-        state.best_weights = {k: v.clone() for k, v in state.averaged.state_dict().items()}
+        state.best_weights = {k: v.clone() for k, v in state.average.state_dict().items()}
     rate = state.optimizer.param_groups[0]["lr"]
     row = (state.epoch, rate, float(np.mean(losses)), errors.loss, errors.energy_mae, errors.force_mae)
     state.history = (*state.history, row)
