@@ -1,4 +1,4 @@
-"""Complete links and a list of the same pairs must be the same sums, gradients included."""
+"""All kinds of links must be the same sums over the same pairs, gradients included."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uqcv.potentials.links import CompleteLinks, ListedLinks, merge_links, with_itself
+from uqcv.potentials.table_links import TableLinks
 
 SUMS = ("sum_over_senders", "sum_over_receivers")
 SPREADS = ("of_senders", "of_receivers")
@@ -41,25 +42,72 @@ def test_complete_and_listed_agree_with_their_gradients(name):
         torch.testing.assert_close(complete, listed, rtol=1e-14, atol=1e-14)
 
 
-@pytest.mark.parametrize(("kernel_leads", "values_lead"), [((), ()), ((3,), ()), ((), (3,))])
-def test_convolutions_agree_with_the_sum_written_out(kernel_leads, values_lead):
+def as_table(links: CompleteLinks) -> TableLinks:
+    """The same pairs, in the same order."""
+    pairs = list(zip(links.listed().i.tolist(), links.listed().j.tolist(), strict=True))
+    shape = (links.n_molecules * links.size, links.size)
+    reverse = torch.tensor([pairs.index((j, i)) for i, j in pairs]).reshape(shape)
+    return TableLinks(links.listed().j.reshape(shape), reverse)
+
+
+@pytest.mark.parametrize("name", SUMS + SPREADS)
+def test_a_table_agrees_with_its_list(name):
+    table, results = as_table(CompleteLinks(2, 3)), []
+    for form in (table, table.listed()):
+        values = values_of(table, name)
+        result = getattr(form, name)(values)
+        (gradient,) = torch.autograd.grad(result.pow(3).sum(), values, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.pow(2).sum(), values)
+        results.append((result.detach(), gradient.detach(), second))
+    for in_rows, listed in zip(*results, strict=True):
+        torch.testing.assert_close(in_rows, listed, rtol=1e-14, atol=1e-13)
+
+
+FORMS = {"complete": lambda links: links, "listed": lambda links: links.listed(), "table": as_table}
+
+
+@pytest.mark.parametrize(("along", "lead"), [(False, ()), (True, ()), (False, (3,))])
+@pytest.mark.parametrize("form", FORMS)
+def test_convolutions_are_the_sum_written_out(form, along, lead):
     links = CompleteLinks(2, 3)
-    random = np.random.default_rng(0)
-    kernel, weights, values = (
-        torch.as_tensor(random.normal(size=size)).requires_grad_(True)
-        for size in ((*kernel_leads, 18, 5), (5, 4), (*values_lead, 6, 4))
-    )
-    results = []
-    for form in (links, links.listed()):
-        result = form.convolve(kernel, weights, values)
-        results.append((result.detach(), *torch.autograd.grad(result.pow(3).sum(), (kernel, weights, values))))
-    for complete, listed in zip(*results, strict=True):
-        torch.testing.assert_close(complete, listed, rtol=1e-13, atol=1e-13)
-    expected = np.zeros((*kernel_leads, *values_lead, 6, 4))
+    kernel, weights, values, directions = convolution_inputs(links, along, lead)
+    result = FORMS[form](links).convolve(kernel, weights, values, directions)
+    expected = np.zeros((*((3,) if along else lead), 6, 4))
     for p, (i, j) in enumerate(zip(links.listed().i.tolist(), links.listed().j.tolist(), strict=True)):
-        filters = kernel.detach().numpy()[..., p, :] @ weights.detach().numpy()
-        expected[..., i, :] += filters * values.detach().numpy()[..., j, :]
-    np.testing.assert_allclose(results[0][0], expected, rtol=1e-12)
+        message = (kernel[p] @ weights).detach().numpy() * values.detach().numpy()[..., j, :]
+        expected[..., i, :] += message if directions is None else directions.detach().numpy()[:, p, None] * message
+    np.testing.assert_allclose(result.detach(), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("along", "lead"), [(False, ()), (True, ()), (False, (3,))])
+@pytest.mark.parametrize("form", ["complete", "table"])
+def test_convolutions_have_the_derivatives_of_the_list(form, along, lead):
+    """By distances, weights and values, once and twice, as training needs them."""
+    links, results = CompleteLinks(2, 3), []
+    for kind in (FORMS[form](links), links.listed()):
+        kernel, weights, values, directions = convolution_inputs(links, along, lead)
+        result = kind.convolve(kernel, weights, values, directions)
+        given = [x for x in (weights, values) if x is not None]
+        by_positions, *others = torch.autograd.grad(result.pow(3).sum(), [kernel.positions, *given], create_graph=True)
+        second = torch.autograd.grad(by_positions.pow(2).sum(), [kernel.positions, *given])
+        results.append((by_positions.detach(), *(o.detach() for o in others), *second))
+    for own, listed in zip(*results, strict=True):
+        torch.testing.assert_close(own, listed, rtol=1e-11, atol=1e-11)
+    assert all(gradient.abs().max() > 0 for gradient in results[0])
+
+
+def convolution_inputs(links: CompleteLinks, along: bool, lead: tuple[int, ...]):
+    """A kernel and directions that belong to positions: the same, and opposite, for a pair and its reverse."""
+    random = np.random.default_rng(0)
+    positions, weights, values = (
+        torch.as_tensor(random.normal(size=size)).requires_grad_(True) for size in ((6, 3), (5, 4), (*lead, 6, 4))
+    )
+    listed = links.listed()
+    vectors = positions[listed.j] - positions[listed.i]
+    squares = vectors.square().sum(dim=1)
+    kernel = torch.stack([squares**b * torch.exp(-squares) for b in range(1, 6)], dim=1)
+    kernel.positions = positions
+    return kernel, weights, values, vectors.T / (1 + squares) if along else None
 
 
 @pytest.mark.parametrize(("spread", "total"), zip(SPREADS, reversed(SUMS), strict=True))

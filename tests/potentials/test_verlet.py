@@ -47,10 +47,21 @@ def test_it_is_built_when_an_atom_has_moved_half_the_skin_or_the_cell_changes(cr
     assert verlet.n_builds == 3
 
 
+def test_each_pair_stands_there_in_both_directions(crystal):
+    """A cell smaller than the cutoff: an atom has several images of another, and of itself, as neighbours."""
+    graph = list_of(crystal).graph(crystal.positions, crystal.cell)
+    vectors, reverse = graph.vectors(), graph.links.reverse.flatten()
+    real = vectors.norm(dim=1) < 100
+    assert real.sum() > 50 and not real.all()
+    np.testing.assert_allclose(vectors[real], -vectors[reverse][real], atol=1e-12)
+    np.testing.assert_array_equal(reverse[reverse], np.arange(len(reverse)))
+    np.testing.assert_array_equal(reverse[~real], np.arange(len(reverse))[~real])
+
+
 def test_the_number_of_pairs_stays_while_there_is_room(crystal):
     verlet = list_of(crystal)
     first = verlet.graph(crystal.positions, crystal.cell).offsets.shape
-    assert first[0] % GRAIN == 0
+    assert first[0] % (4 * GRAIN) == 0
     moved = crystal.positions + np.random.default_rng(0).normal(scale=0.2, size=(4, 3))
     assert verlet.graph(moved, crystal.cell).offsets.shape == first and verlet.n_builds == 2
     denser = verlet.graph(0.7 * crystal.positions, 0.7 * crystal.cell).offsets.shape

@@ -29,7 +29,7 @@ from uqcv.structures import Structure, elements, read_structures
 
 # Members of an ensemble hold their pairs at once; above this many atoms that is more than most machines have.
 ENSEMBLE_MAX_ATOMS = 1000
-SECONDS_PER_TURN = 0.4
+SECONDS_PER_TURN = 0.1  # short, so that a machine that changes its speed does so for all methods alike
 WARM_UP = 20
 TRAINING_EPOCHS = 9
 

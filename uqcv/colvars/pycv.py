@@ -68,14 +68,15 @@ class PyCV:
                 f"{folder}: bundle {bundle.short_hash} was found, {expected_hash[:12]} was exported; export it again"
             )
         self.components = tuple(components)
+        self._names = (*map(component_name, self.components), CALIBRATED)
+        self._unasked = np.full((len(numbers), 3), np.nan), np.full((3, 3), np.nan)
         self._wanted: dict[str, set[str]] = {}
         self.cv: UncertaintyCV = shared_cv(bundle, numbers, pbc, getattr(torch, dtype), device, compiled)
 
     @property
     def init(self) -> dict[str, Any]:
         """Components with derivatives and without a period."""
-        names = (*map(component_name, self.components), CALIBRATED)
-        return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in names}}
+        return {"COMPONENTS": {name: {"period": None, "derivative": True} for name in self._names}}
 
     def want(self, label: str, components: set[str]) -> None:
         """Leave out the derivatives of other components for the action `label`: nobody asks for them.
@@ -93,7 +94,7 @@ class PyCV:
             last_error.clear()
             evaluation = self.cv.evaluate(action.getPositions() * NM_TO_ANGSTROM, self._cell(action))
             wanted = self._wanted.get(action.label)
-            return {n: self._component(evaluation, n, wanted is None or n in wanted) for n in self.init["COMPONENTS"]}
+            return {n: self._component(evaluation, n, wanted is None or n in wanted) for n in self._names}
         except BaseException as error:
             last_error.append(error)
             raise
@@ -109,7 +110,7 @@ class PyCV:
     def _component(self, evaluation: Evaluation, name: str, differentiated: bool) -> Component:
         value, kind, slope = self.pooled(evaluation, name)
         if not differentiated:
-            return value, np.full((len(self.cv.numbers), 3), np.nan), np.full((3, 3), np.nan)
+            return value, *self._unasked
         gradient = evaluation.gradient(kind) / ANGSTROM_TO_NM
         return value, slope * gradient, -slope * evaluation.strain_gradient(kind)
 

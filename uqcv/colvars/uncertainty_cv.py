@@ -13,7 +13,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.network import SUMMARY, EnergyNetwork, Output, UncertaintyNetwork
 from uqcv.errors import InputError
 from uqcv.potentials.compilation import compiled_or_eager
-from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete
+from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete, positions_tensor
 from uqcv.potentials.radial import cosine_cutoff
 from uqcv.potentials.verlet import VerletList
 from uqcv.structures import Structure
@@ -46,7 +46,7 @@ class Evaluation:
         self._leaves, self._output, self._make_local, self._backward = leaves, output, local, backward
         self._local: Tensor | None = None
         self._summary: list[float] = output[0].tolist()
-        self._gradients: dict[str, tuple[Tensor, ...]] = {}
+        self._gradients: dict[str, list[Array]] = {}
 
     @property
     def energy(self) -> float:
@@ -77,12 +77,12 @@ class Evaluation:
             bias together, from one backward pass instead of one for each.
         """
         if not slopes:
-            return -_array(self._gradient("energy")[0])
-        return -_array(self._differentiate({"energy": 1.0} | {str(k): s for k, s in slopes.items()})[0])
+            return -self._gradient("energy")[0]
+        return -self._differentiate({"energy": 1.0} | {str(k): s for k, s in slopes.items()})[0]
 
     def gradient(self, kind: Pooling) -> Array:
         """Return d U / d positions, 1/Å, shape (n, 3)."""
-        return _array(self._gradient(kind)[0])
+        return self._gradient(kind)[0]
 
     def strain_gradient(self, name: str) -> Array:
         """Return d U / d strain (no unit), or d E / d strain (eV) for the name 'energy'; shape (3, 3).
@@ -90,23 +90,25 @@ class Evaluation:
         Under a homogeneous strain e, positions and cell vectors r become r (1 + e): the sum of r (x) d/dr over both.
         """
         pairs = zip(self._leaves, self._gradient(name), strict=True)
-        total = np.sum([_array(leaf).T @ _array(gradient) for leaf, gradient in pairs], axis=0)
+        total = sum((_array(leaf).T @ gradient for leaf, gradient in pairs), start=np.zeros((3, 3)))
         return 0.5 * (total + total.T)
 
-    def _gradient(self, name: str) -> tuple[Tensor, ...]:
+    def _gradient(self, name: str) -> list[Array]:
         if name not in self._gradients:
             self._gradients[name] = self._differentiate({name: 1.0})
         return self._gradients[name]
 
-    def _differentiate(self, weights: Mapping[str, float]) -> tuple[Tensor, ...]:
+    def _differentiate(self, weights: Mapping[str, float]) -> list[Array]:
         """Return the derivatives of a weighted sum of energy and pooled uncertainties, from one backward pass."""
         summary = self._output[0]
         outputs = [summary]
-        grads = [summary.new_tensor([weights.get(name, 0.0) for name in SUMMARY[: len(summary)]])]
+        wanted = np.array([weights.get(name, 0.0) for name in SUMMARY[: len(summary)]])
+        grads = [torch.from_numpy(wanted).to(summary.device)]
         if "local_mean_max" in weights:
             outputs.append(self._locally_pooled())
             grads.append(outputs[-1].new_tensor(weights["local_mean_max"]))
-        return self._backward(outputs, self._leaves, grads, retain_graph=True, materialize_grads=True)
+        gradients = self._backward(outputs, self._leaves, grads, retain_graph=True, materialize_grads=True)
+        return [_array(gradient) for gradient in gradients]
 
 
 def _array(tensor: Tensor) -> Array:
@@ -161,7 +163,7 @@ class UncertaintyCV:
         self.bundle = bundle
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.pbc = np.asarray(pbc, dtype=bool)
-        complete = is_best_complete(len(self.numbers), self.pbc)
+        self._is_complete = is_best_complete(len(self.numbers), self.pbc)
         self.dtype, self.device, self._compiled = dtype, device, compiled
         self._settings = bundle.settings
         self.uncertain = uncertain
@@ -170,7 +172,7 @@ class UncertaintyCV:
         tensor = torch.as_tensor(self.numbers, device=device)
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._molecule: Graph | None = None
-        if complete:
+        if self._is_complete:
             anywhere = Structure(self.numbers, np.zeros((len(self.numbers), 3)))
             self._molecule = complete_graph(anywhere, dtype).to(device)
         cutoff = self._settings.potential.cutoff
@@ -182,7 +184,7 @@ class UncertaintyCV:
     def _new_network(self) -> Callable[..., Output]:
         kind = UncertaintyNetwork if self.uncertain else EnergyNetwork
         network = kind(self.bundle, torch.as_tensor(self.numbers, device=self.device), self.dtype)
-        return compiled_or_eager(network) if self._compiled else network
+        return compiled_or_eager(network, tables=not self._is_complete) if self._compiled else network
 
     def need_uncertainty(self) -> None:
         """Evaluate uncertainties too from here on, if that is not so already; it changes the compiled network."""
@@ -231,7 +233,7 @@ class UncertaintyCV:
     def graph_at(self, positions: Array, cell: Array) -> Graph:
         """Return what the network is evaluated on at `positions` (Å) in `cell` (Å, rows)."""
         if self._molecule is not None:
-            return self._molecule.at(torch.tensor(positions, dtype=self.dtype, device=self.device))
+            return self._molecule.at(positions_tensor(positions, self.dtype, self.device))
         if self._neighbors is not None:
             return self._neighbors.graph(positions, cell)
         structure = Structure(self.numbers, positions, cell, self.pbc)

@@ -16,8 +16,17 @@ from typing import Any
 import torch
 import torch._functorch.config
 
+Options = dict[str, str | int | bool | Callable]
 # A step of a small molecule is hundreds of short kernels: called from C++ they cost a sixth less than from Python.
-OPTIONS: dict[str, str | int | bool | Callable] = {"cpp_wrapper": True}
+OPTIONS: Options = {"cpp_wrapper": True}
+# torch stores what has many readers or is made from many. A convolution over a table of neighbours shall be one loop
+# instead, which takes a third of the time; the matrix products of complete links are better off without this.
+FUSING_OPTIONS: Options = OPTIONS | {
+    "realize_reads_threshold": 100,
+    "realize_opcount_threshold": 400,
+    "realize_acc_reads_threshold": 100,
+    "assert_indirect_indexing": False,
+}
 CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -26,13 +35,15 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("c++", "g++", "clang++"))
 
 
-def compiled_or_eager(function: Callable) -> Callable:
+def compiled_or_eager(function: Callable, tables: bool = False) -> Callable:
     """Return `function` compiled for fixed shapes at its first call, or itself where that cannot be.
 
     Parameters
     ----------
     function
         Of tensors; a module's weights may change, its architecture may not.
+    tables
+        Whether it sums over tables of neighbours.
     """
     if not has_compiler():
         _say_eager("no C++ compiler was found")
@@ -40,7 +51,7 @@ def compiled_or_eager(function: Callable) -> Callable:
     keep_compiled_code()
     # Two gradients are taken from one forward pass: its buffers must outlive the first of them.
     torch._functorch.config.donated_buffer = False
-    return _Compiled(function)
+    return _Compiled(function, FUSING_OPTIONS if tables else OPTIONS)
 
 
 def keep_compiled_code() -> None:
@@ -60,9 +71,9 @@ def keep_compiled_code() -> None:
 class _Compiled:
     """A compiled function that falls back to what it was made from, if compiling it fails at the first call."""
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable, options: Options) -> None:
         self._eager = function
-        self._function = torch.compile(function, dynamic=False, options=OPTIONS)
+        self._function = torch.compile(function, dynamic=False, options=options)
         self._works = False
 
     def __call__(self, *arguments: Any) -> Any:

@@ -1,8 +1,8 @@
 """Which atoms send messages to which: from values of atoms to values of pairs, and back.
 
 Atoms are the last dimension but one of every tensor here, so that scalars (n, f) and vectors (3, n, f) go the same
-way; of pairs there are p. The two kinds of links give the same sums: a list holds any system, while the complete
-links of a small molecule need no indices at all, which a compiler turns into plain loops.
+way; of pairs there are p. All kinds of links give the same sums: a list holds any system, while the complete links of
+a small molecule need no indices at all, which a compiler turns into plain loops; tables are in `table_links`.
 """
 
 from __future__ import annotations
@@ -35,22 +35,24 @@ class Links(Protocol):
         """Return for each atom the sum over the pairs that it sends."""
         ...
 
-    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor) -> Tensor:
-        """Return for each atom i the sum over its senders j of (kernel_ij weights) * values_j.
+    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor, directions: Tensor | None = None) -> Tensor:
+        """Return for each atom i the sum over its senders j of (kernel_ij weights) * values_j (times direction_ij).
 
         Parameters
         ----------
         kernel
-            Functions of each pair, shape (..., p, b).
+            Functions of the distance of each pair, shape (p, b).
         weights
             What makes a filter of them, shape (b, f).
         values
-            Of the senders, shape (..., n, f); leading dimensions either here or in `kernel`.
+            Of the senders, shape (n, f), or (3, n, f) without directions.
+        directions
+            Unit vectors of the pairs, shape (3, p).
 
         Returns
         -------
         Tensor
-            Shape (..., n, f).
+            Shape (n, f), or (3, n, f) if values or directions have three components.
         """
         ...
 
@@ -95,9 +97,10 @@ class ListedLinks:
         """See `Links`."""
         return self._sum(values, self.j)
 
-    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor) -> Tensor:
+    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor, directions: Tensor | None = None) -> Tensor:
         """See `Links`."""
-        return self.sum_over_senders((kernel @ weights) * self.of_senders(values))
+        messages = (kernel @ weights) * self.of_senders(values)
+        return self.sum_over_senders(messages if directions is None else directions[:, :, None] * messages)
 
     def _sum(self, values: Tensor, atoms: Tensor) -> Tensor:
         zeros = values.new_zeros(*values.shape[:-2], self.n_atoms, values.shape[-1])
@@ -149,11 +152,12 @@ class CompleteLinks:
         """See `Links`."""
         return self._sum(values, -3)
 
-    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor) -> Tensor:
+    def convolve(self, kernel: Tensor, weights: Tensor, values: Tensor, directions: Tensor | None = None) -> Tensor:
         """See `Links`.
 
         The sum over j and b is one matrix product per molecule: nothing is ever as large as pairs times features.
         """
+        kernel = kernel if directions is None else directions[:, :, None] * kernel
         molecules, size, (b, f) = self.n_molecules, self.size, weights.shape
         rows = kernel.reshape(-1, molecules, size, size * b).transpose(0, 1).reshape(molecules, -1, size * b)
         senders = values.reshape(-1, molecules, size, f).permute(1, 2, 0, 3)

@@ -40,24 +40,24 @@ class PaiNNSettings(BaseModel):
 
 
 class Kernels(NamedTuple):
-    """Functions of pairs, of which filters are made: Bessel functions and one, times the cutoff function.
+    """Functions of pairs, of which filters are made.
 
     Attributes
     ----------
     radial
-        Shape (p, n_radial + 1).
-    angular
-        The same times the direction of the pair, shape (3, p, n_radial + 1).
+        Bessel functions and one, times the cutoff function, shape (p, n_radial + 1).
+    directions
+        Unit vectors, shape (3, p).
     """
 
     radial: Tensor
-    angular: Tensor
+    directions: Tensor
 
 
 def _kernels(vectors: Tensor, distances: Tensor, cutoff: float, n_radial: int) -> Kernels:
     inside = cosine_cutoff(distances, cutoff)[:, None]
     radial = torch.cat([bessel_basis(distances, cutoff, n_radial) * inside, inside], dim=1)
-    return Kernels(radial, (vectors / distances[:, None]).T[:, :, None] * radial)
+    return Kernels(radial, (vectors / distances[:, None]).T)
 
 
 class Message(nn.Module):
@@ -77,7 +77,7 @@ class Message(nn.Module):
         f = scalars.shape[1]
         values, filters = self.atomwise(scalars).split(f, dim=1), weights.split(f, dim=1)
         to_scalars = links.convolve(kernels.radial, filters[0], values[0])
-        to_vectors = links.convolve(kernels.angular, filters[1], values[1])
+        to_vectors = links.convolve(kernels.radial, filters[1], values[1], kernels.directions)
         if equivariant is not None:
             to_vectors = to_vectors + links.convolve(kernels.radial, filters[2], values[2] * equivariant)
         return to_scalars, to_vectors

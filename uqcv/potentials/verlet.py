@@ -1,7 +1,8 @@
 """Neighbour lists that stay true for many steps, of a size that seldom changes.
 
 Verlet, doi 10.1103/PhysRev.159.98: pairs within cutoff + skin hold every pair within the cutoff until an atom has
-moved half the skin. Filled up to a round number of pairs they keep one shape, for which a network is compiled once.
+moved half the skin. In a table of some more columns than there are neighbours they keep one shape, for which a network
+is compiled once.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uqcv.potentials.links import ListedLinks
-from uqcv.potentials.neighbors import SELF_DISTANCE, Graph, Pairs, find_pairs, structure_graph
+from uqcv.potentials.neighbors import SELF_DISTANCE, Graph, Pairs, find_pairs, positions_tensor, structure_graph
+from uqcv.potentials.table_links import TableLinks
 from uqcv.structures import Structure
 
-ROOM = 1.1  # pairs that there is room for, over those found first
-GRAIN = 64  # room is a multiple of this
+ROOM = 1.1  # neighbours that there is room for, over the most that an atom had at first
+GRAIN = 4  # room is a multiple of this
 
 
 class VerletList:
@@ -64,7 +65,7 @@ class VerletList:
         if self._graph is None or not self._holds(positions, cell):
             self._graph = self._build(positions, cell)
             self._at = (np.array(positions), np.array(cell))
-        return self._graph.at(torch.tensor(positions, dtype=self.dtype, device=self.device))
+        return self._graph.at(positions_tensor(positions, self.dtype, self.device))
 
     def _holds(self, positions: NDArray, cell: NDArray) -> bool:
         assert self._at is not None
@@ -74,19 +75,34 @@ class VerletList:
     def _build(self, positions: NDArray, cell: NDArray) -> Graph:
         self.n_builds += 1
         pairs = find_pairs(positions, cell, self.pbc, self.cutoff + self.skin)
-        if len(pairs.i) > self._room:
-            self._room = GRAIN * math.ceil(max(1.0, ROOM * len(pairs.i)) / GRAIN)
-        i, j, offsets = self._filled_up(pairs, cell)
+        most = int(np.bincount(pairs.i, minlength=1).max())
+        if most > self._room or self._graph is None:
+            self._room = GRAIN * math.ceil(max(1.0, ROOM * most) / GRAIN)
+        links, offsets = self._table(pairs, pairs.shifts @ cell)
         structure = Structure(self.numbers, positions, cell, self.pbc)
-        return structure_graph(structure, self.dtype, ListedLinks(i, j, len(self.numbers)), offsets).to(self.device)
+        return structure_graph(structure, self.dtype, links, offsets).to(self.device)
 
-    def _filled_up(self, pairs: Pairs, cell: NDArray) -> tuple[Tensor, Tensor, Tensor]:
-        """Return pairs and offsets with room for more: atom 0 and a copy of it beyond any cutoff."""
-        empty = self._room - len(pairs.i)
-        far = np.tile([SELF_DISTANCE, 0.0, 0.0], (empty, 1))
-        nothing = np.zeros(empty, dtype=np.int64)
-        return (
-            torch.as_tensor(np.concatenate([pairs.i, nothing])),
-            torch.as_tensor(np.concatenate([pairs.j, nothing])),
-            torch.as_tensor(np.concatenate([pairs.shifts @ cell, far])),
-        )
+    def _table(self, pairs: Pairs, pair_offsets: NDArray) -> tuple[TableLinks, Tensor]:
+        """Return links and offsets; an empty slot pairs an atom with a copy of it beyond any cutoff."""
+        n, width = len(self.numbers), self._room
+        order = np.argsort(pairs.i, kind="stable")
+        counts = np.bincount(pairs.i, minlength=n)
+        column = np.empty(len(order), dtype=np.int64)
+        column[order] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        senders = np.repeat(np.arange(n)[:, None], width, axis=1)
+        senders[pairs.i, column] = pairs.j
+        place = pairs.i * width + column
+        reverse = np.arange(n * width)
+        reverse[place] = place[_reversed(pairs)]
+        offsets = np.tile([SELF_DISTANCE, 0.0, 0.0], (n * width, 1))
+        offsets[place] = pair_offsets
+        links = TableLinks(torch.as_tensor(senders), torch.as_tensor(reverse.reshape(n, width)))
+        return links, torch.as_tensor(offsets)
+
+
+def _reversed(pairs: Pairs) -> NDArray[np.int64]:
+    """Return for each pair i <- j the index of j <- i, between the same images."""
+    here, there = pairs.shifts.T, -pairs.shifts.T
+    reverse = np.empty(len(pairs.i), dtype=np.int64)
+    reverse[np.lexsort((*here, pairs.j, pairs.i))] = np.lexsort((*there, pairs.i, pairs.j))
+    return reverse
