@@ -7,7 +7,7 @@ import torch
 from openmm import app, unit
 
 from uqcv.benchmarks import ensemble
-from uqcv.benchmarks.ensemble import MEMBERS, Ensemble, EnsembleForce
+from uqcv.benchmarks.ensemble import Ensemble, EnsembleForce, Loop, members_of
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.simulation.forces import add_function, bare_system
 
@@ -21,23 +21,24 @@ def cv(bundle, molecule) -> UncertaintyCV:
 
 def test_members_are_evaluated_as_each_alone(cv, molecule):
     numbers = torch.as_tensor(molecule.numbers)
-    together = Ensemble(cv.bundle.potential, numbers, torch.float64)
+    members = members_of(cv.bundle.potential, numbers, torch.float64)
     graph = cv.graph_at(molecule.positions, np.zeros((3, 3)))
-    mean, deviation = together(graph.positions, graph.offsets, graph.links)
-    members = [ensemble._varied(cv.bundle.potential, k).to_dtype(torch.float64) for k in range(MEMBERS)]
-    energies = torch.stack([member(graph).energies[0] for member in members])
-    torch.testing.assert_close(mean, energies.mean())
-    torch.testing.assert_close(deviation, energies.std())
-    assert deviation > 0
+    energies = torch.stack([member.potential(graph).energies[0] for member in members])
+    for form in (Ensemble(members), Loop(members)):
+        mean, deviation = form(graph.positions, graph.offsets, graph.links)
+        torch.testing.assert_close(mean, energies.mean())
+        torch.testing.assert_close(deviation, energies.std())
+        assert deviation > 0
 
 
+@pytest.mark.parametrize("batched", [True, False])
 def test_forces_are_the_derivative_through_openmm_and_plumed(
-    cv, molecule, topology_path, assert_gradient, monkeypatch, tmp_path
+    cv, molecule, topology_path, assert_gradient, monkeypatch, tmp_path, batched
 ):
-    monkeypatch.setattr(ensemble, "compiled_or_eager", lambda network: network)
+    monkeypatch.setattr(ensemble, "compiled_or_eager", lambda network, tables: network)
     pdb = app.PDBFile(str(topology_path))
     system = bare_system(pdb.topology)
-    force = EnsembleForce(cv, RESTRAINT, molecule.masses, 5e-4, 300.0, tmp_path / "plumed.log")
+    force = EnsembleForce(cv, RESTRAINT, molecule.masses, 5e-4, 300.0, tmp_path / "plumed.log", batched)
     add_function(system, force, periodic=False)
     context = openmm.Context(system, openmm.VerletIntegrator(1e-3), openmm.Platform.getPlatformByName("Reference"))
 

@@ -1,8 +1,13 @@
-"""An ensemble with a bias on its own disagreement, in the fastest form there is: what one network is compared with."""
+"""An ensemble with a bias on its own disagreement: what one network is compared with.
+
+In two forms, of which the faster one is the fair rival: all members as one network, batched over them, and one after
+the other, each compiled. Batching wins where matrices are small; over tables of neighbours there is nothing to win.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,33 +28,52 @@ MEMBERS = 5
 SPREAD = 0.01  # relative change of the weights from member to member: it changes no time, and keeps dynamics tame
 
 
-class _Atomic(nn.Module):
-    def __init__(self, potential: Potential) -> None:
-        super().__init__()
-        self.potential = potential
+class _Member(nn.Module):
+    """The energy of one potential."""
 
-    def forward(self, species: Tensor, vectors: Tensor, links: Links) -> Tensor:
-        return self.potential.atomic(species, vectors, links)[0].sum()
+    def __init__(self, potential: Potential, numbers: Tensor, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.potential = potential.to_dtype(dtype).requires_grad_(False)
+        self.species: Tensor
+        self.register_buffer("species", potential.species(numbers))
+
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Tensor:
+        vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
+        return self.potential.atomic(self.species, vectors, links)[0].sum()
+
+
+def members_of(potential: Potential, numbers: Tensor, dtype: torch.dtype) -> list[_Member]:
+    """Return networks that differ as members of an ensemble do."""
+    return [_Member(_varied(potential, k), numbers, dtype).to(numbers.device) for k in range(MEMBERS)]
 
 
 class Ensemble(nn.Module):
     """Mean energy and standard deviation of the energy (eV) over members that are evaluated together."""
 
-    def __init__(self, potential: Potential, numbers: Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
-        members = [_Atomic(_varied(potential, k).to_dtype(dtype)).requires_grad_(False) for k in range(MEMBERS)]
-        self.species = members[0].potential.species(numbers)
         self.template = copy.deepcopy(members[0])
-        self.parameters_, self.buffers_ = stack_module_state(members)
+        self.parameters_, self.buffers_ = stack_module_state(list(members))
 
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
         """Return mean and deviation."""
-        vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
 
         def one(parameters: dict, buffers: dict) -> Tensor:
-            return functional_call(self.template, (parameters, buffers), (self.species, vectors, links))
+            return functional_call(self.template, (parameters, buffers), (positions, offsets, links))
 
         energies = torch.vmap(one)(self.parameters_, self.buffers_)
+        return energies.mean(), energies.std()
+
+
+class Loop:
+    """The same, one member after the other."""
+
+    def __init__(self, members: Sequence[Callable[..., Tensor]]) -> None:
+        self.members = members
+
+    def __call__(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation."""
+        energies = torch.stack([member(positions, offsets, links) for member in self.members])
         return energies.mean(), energies.std()
 
 
@@ -63,7 +87,7 @@ def _varied(potential: Potential, seed: int) -> Potential:
 
 
 class EnsembleForce:
-    """The function of an `openmm.PythonForce`: one forward and one backward pass for all members and the bias.
+    """The function of an `openmm.PythonForce`: one forward and one backward pass of each member, bias included.
 
     Parameters
     ----------
@@ -75,14 +99,28 @@ class EnsembleForce:
         amu, ps, K, for PLUMED.
     log
         Of PLUMED.
+    batched
+        Whether the members are evaluated together.
     """
 
     def __init__(
-        self, cv: UncertaintyCV, text: str, masses: np.ndarray, time_step: float, temperature: float, log: Path
+        self,
+        cv: UncertaintyCV,
+        text: str,
+        masses: np.ndarray,
+        time_step: float,
+        temperature: float,
+        log: Path,
+        batched: bool = True,
     ) -> None:
         self.cv = cv
         numbers = torch.as_tensor(cv.numbers, device=cv.device)
-        self.network = compiled_or_eager(Ensemble(cv.bundle.potential, numbers, cv.dtype).to(cv.device))
+        members = members_of(cv.bundle.potential, numbers, cv.dtype)
+        self.network: Callable[..., tuple[Tensor, Tensor]]
+        if batched:
+            self.network = compiled_or_eager(Ensemble(members), tables=not cv.is_complete)
+        else:
+            self.network = Loop([compiled_or_eager(member, tables=not cv.is_complete) for member in members])
         self.bridge = PlumedBridge(text, masses, time_step, temperature, None, log, ("u",))
 
     def __call__(self, state: State) -> tuple[float, np.ndarray]:

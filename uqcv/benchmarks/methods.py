@@ -25,7 +25,9 @@ from uqcv.simulation.topology import read_topology
 from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import FS_TO_PS
 
-Method = Literal["plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "monitor"]
+Method = Literal[
+    "plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "ensemble-5-loop", "monitor"
+]
 METHODS: tuple[Method, ...] = get_args(Method)
 TEMPERATURE, FRICTION = 300.0, 0.001  # K, 1/fs
 COMPONENT: Pooling = "smooth_max"
@@ -89,8 +91,8 @@ class Starter:
         system = bare_system(self.topology)
         cv = self._cv(method)
         with contextlib.chdir(folder):
-            if method == "ensemble-5":
-                return self._ensemble(system, cv, folder)
+            if method.startswith("ensemble"):
+                return self._ensemble(system, cv, folder, batched=method == "ensemble-5" and cv.is_complete)
             network, watch = NetworkForce(cv), Stopwatch()
             add_function(system, network, self.case.start.is_periodic)
             bias = None if method.startswith("plain") else self._add_bias(system, network, method)
@@ -106,7 +108,7 @@ class Starter:
         start, dtype, plain = self.case.start, getattr(torch, self.dtype), method.startswith("plain")
         make = UncertaintyCV if plain or method == "pycv" else shared_cv
         numbers, pbc = start.numbers.tolist(), start.pbc.tolist()
-        alone = plain or method in ("pycv", "ensemble-5")
+        alone = plain or method in ("pycv", "ensemble-5", "ensemble-5-loop")
         return make(self.bundle, numbers, pbc, dtype, self.device, method != "plain-eager", uncertain=not alone)
 
     def _add_bias(self, system: System, network: NetworkForce, method: Method) -> PlumedForce:
@@ -123,10 +125,10 @@ class Starter:
             network=network, fused=fused,
         )  # fmt: skip
 
-    def _ensemble(self, system: System, cv: UncertaintyCV, folder: Path) -> Run:
+    def _ensemble(self, system: System, cv: UncertaintyCV, folder: Path, batched: bool) -> Run:
         masses = self.case.start.masses
         time_step = self.case.time_step * FS_TO_PS
-        force = EnsembleForce(cv, ENSEMBLE_INPUT, masses, time_step, TEMPERATURE, Path("plumed.log"))
+        force = EnsembleForce(cv, ENSEMBLE_INPUT, masses, time_step, TEMPERATURE, Path("plumed.log"), batched)
         add_function(system, force, self.case.start.is_periodic)
         return self._run(system, folder, force.bridge.close, Stopwatch())
 

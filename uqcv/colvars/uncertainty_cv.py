@@ -141,6 +141,8 @@ class UncertaintyCV:
         From positions (Å), offsets (Å) and links to the output of `UncertaintyNetwork` or `EnergyNetwork`.
     backward
         What takes derivatives, `torch.autograd.grad`; whoever times it puts something around it.
+    is_complete
+        Whether all pairs of atoms are evaluated, or those of a neighbour list.
     n_evaluations
         Forward passes so far.
 
@@ -163,7 +165,7 @@ class UncertaintyCV:
         self.bundle = bundle
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.pbc = np.asarray(pbc, dtype=bool)
-        self._is_complete = is_best_complete(len(self.numbers), self.pbc)
+        self.is_complete = is_best_complete(len(self.numbers), self.pbc)
         self.dtype, self.device, self._compiled = dtype, device, compiled
         self._settings = bundle.settings
         self.uncertain = uncertain
@@ -172,7 +174,7 @@ class UncertaintyCV:
         tensor = torch.as_tensor(self.numbers, device=device)
         self._counted = counted_atoms(tensor, self._settings.pooling).to(device)
         self._molecule: Graph | None = None
-        if self._is_complete:
+        if self.is_complete:
             anywhere = Structure(self.numbers, np.zeros((len(self.numbers), 3)))
             self._molecule = complete_graph(anywhere, dtype).to(device)
         cutoff = self._settings.potential.cutoff
@@ -184,7 +186,7 @@ class UncertaintyCV:
     def _new_network(self) -> Callable[..., Output]:
         kind = UncertaintyNetwork if self.uncertain else EnergyNetwork
         network = kind(self.bundle, torch.as_tensor(self.numbers, device=self.device), self.dtype)
-        return compiled_or_eager(network, tables=not self._is_complete) if self._compiled else network
+        return compiled_or_eager(network, tables=not self.is_complete) if self._compiled else network
 
     def need_uncertainty(self) -> None:
         """Evaluate uncertainties too from here on, if that is not so already; it changes the compiled network."""
