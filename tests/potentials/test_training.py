@@ -208,3 +208,14 @@ def test_settings_are_strict():
     for bad in ({"epoch": 3}, {"epochs": 0}, {"learning_rate": -1.0}, {"ema_decay": 1.0}):
         with pytest.raises(ValidationError):
             TrainingSettings(**bad)
+
+
+@pytest.mark.parametrize(("wanted", "given", "expected"), [(None, 64, 4), (None, 1, 1), (2, 1, 2)])
+def test_threads_are_chosen_for_training_and_given_back(fresh, data, monkeypatch, wanted, given, expected):
+    counts = [given]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: counts[-1])
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    settings = SETTINGS.model_copy(update={"epochs": 1, "threads": wanted})
+    during = []
+    train(fresh(), *data, settings, seed=0, report=lambda *_: during.append(counts[-1]))
+    assert during == [expected] and counts[-1] == given

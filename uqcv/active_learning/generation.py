@@ -24,8 +24,9 @@ from uqcv.labeling.reference import build_reference
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import new_potential, train
+from uqcv.potentials.training import new_potential, train, training_threads
 from uqcv.progress import progress, say
+from uqcv.sampling.processes import available_cores
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed
@@ -95,6 +96,7 @@ class Generation:
         settings = self.config.training
         potential.to_dtype(getattr(torch, settings.dtype)).to(settings.device)
         epochs = settings.warm_epochs if warm else settings.epochs
+        say(f"  training on {training_threads(settings)} CPU threads")
         with progress(f"generation {self.number}, training on {len(training)} frames", epochs) as update:
             train(
                 potential, training, validation, settings, self._seed("batches"), warm,
@@ -146,6 +148,7 @@ class Generation:
         relaxed = read_structures(self.campaign.relaxed)[0]
         site = Site(self.paths.walkers, self.paths.bundle, self.campaign.topology, relaxed, self.facts.minimum_energy)
         plans = plan_walkers(bundle, site, starts, settings, self._seed("walkers"))
+        say(f"  walkers: {settings.processes or available_cores()} at a time, one CPU thread each")
         with progress(f"generation {self.number}, {len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
             ends = run_walkers(plans, settings.processes, update)
         for k, end in enumerate(ends):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ class _Compiled:
         if self._works:
             return self._function(*arguments)
         try:
-            result = self._function(*arguments)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", category=FutureWarning, module="torch")  # of torch about itself
+                result = self._function(*arguments)
         except RuntimeError as error:
             _say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
             self._function = self._eager

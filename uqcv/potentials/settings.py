@@ -26,6 +26,11 @@ class TrainingSettings(BaseModel):
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of network and labels")
     device: str = Field("cpu", description="torch device")
     warmup_steps: int = Field(50, ge=0, description="steps over which the learning rate rises")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="CPU threads; null: as many as torch takes, but at most 4",
+    )
     compiled: bool | Literal["auto"] = Field(
         "auto", description="compile the training step; auto: if it pays off, for molecules of at most 64 atoms"
     )

@@ -7,7 +7,8 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from uqcv.potentials.settings import TrainingSettings
 Report = Callable[[int, str], None]
 # Frames times epochs from which compiling the step for a minute saves more than that; the code is kept for later.
 WORTH_COMPILING = 4000
+MOST_THREADS = 4  # a batch of small molecules has too little work for more
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "validation_loss", "energy_mae", "force_mae")
 
 
@@ -107,6 +109,36 @@ def train(
     report
         Called with the epoch and a line about the losses.
     """
+    with _threads(settings):
+        return _train(potential, training, validation, settings, seed, warm, checkpoint, history_path, report)
+
+
+def training_threads(settings: TrainingSettings) -> int:
+    """Return the number of CPU threads that training takes."""
+    return settings.threads or min(torch.get_num_threads(), MOST_THREADS)
+
+
+@contextmanager
+def _threads(settings: TrainingSettings) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(training_threads(settings))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    potential: Potential,
+    training: Dataset,
+    validation: Dataset,
+    settings: TrainingSettings,
+    seed: int,
+    warm: bool,
+    checkpoint: Path | None,
+    history_path: Path | None,
+    report: Report | None,
+) -> Potential:
     state = _start(potential, settings, len(training), warm)
     identity = _identity(potential, training, validation, settings, seed, warm)
     _resume(state, checkpoint, identity)

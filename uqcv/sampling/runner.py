@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -43,7 +42,6 @@ def _run(plan: WalkerPlan, progress: Callable[[int], None]) -> None:
     from uqcv.simulation.walker import run_walker
 
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch")  # of torch about itself, when compiling
     run_walker(plan, progress)
 
 
