@@ -19,7 +19,7 @@ from uqcv.potentials.neighbors import SELF_DISTANCE, Graph, Pairs, find_pairs, p
 from uqcv.potentials.table_links import TableLinks
 from uqcv.structures import Structure
 
-ROOM = 1.1  # neighbours that there is room for, over the most that an atom had at first
+ROOM = 1.2  # neighbours that there is room for, over the most that an atom had at first
 GRAIN = 4  # room is a multiple of this
 
 
