@@ -153,6 +153,18 @@ def test_asking_again_costs_nothing(bundle, molecule):
     assert cv.n_evaluations == 3
 
 
+def test_the_mixture_is_evaluated_from_the_first_question_about_it(bundle, molecule):
+    cv = UncertaintyCV(bundle, molecule.numbers, uncertain=False)
+    plain = cv.evaluate(molecule.positions, uncertain=False)
+    assert not cv.uncertain and len(plain._output) == 1
+    asked = cv.evaluate(molecule.positions)
+    assert cv.uncertain and asked is not plain and asked is cv.evaluate(molecule.positions, uncertain=False)
+    assert asked.energy == pytest.approx(plain.energy, abs=1e-10)
+    np.testing.assert_allclose(asked.forces(), plain.forces(), atol=1e-10)
+    expected = UncertaintyCV(bundle, molecule.numbers).evaluate(molecule.positions).value("smooth_max")
+    assert asked.value("smooth_max") == expected
+
+
 def test_positions_changed_in_place_are_seen(bundle, molecule):
     cv, positions = UncertaintyCV(bundle, molecule.numbers), molecule.positions.copy()
     before = cv.evaluate(positions).value("mean")

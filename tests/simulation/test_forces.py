@@ -9,7 +9,14 @@ from openmm import app, unit
 from uqcv.colvars.export import export, module_name
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError, PlumedInputError, UnknownElementError
-from uqcv.simulation.forces import add_plumed, add_potential, bare_system, topology_numbers
+from uqcv.simulation.forces import (
+    add_function,
+    add_plumed,
+    add_potential,
+    bare_system,
+    positions_and_box,
+    topology_numbers,
+)
 from uqcv.structures import Structure
 from uqcv.units import EV_TO_KJMOL
 
@@ -428,3 +435,31 @@ def test_plumed_sees_the_masses_of_the_system(pdb, molecule, here):
     four = masses_of(system)[:4]
     expected = (four * molecule.positions[:4, 0] * 0.1).sum() / four.sum()
     assert np.loadtxt("C").ravel()[1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_positions_and_box_are_those_of_the_public_interface(periodic):
+    """They are read without OpenMM's units, through a method that is not public."""
+    system = openmm.System()
+    for _ in range(3):
+        system.addParticle(1.0)
+    box = np.array([[2.0, 0, 0], [0.3, 2.1, 0], [0.2, 0.1, 2.2]])
+    system.setDefaultPeriodicBoxVectors(*box)
+    seen = []
+
+    def function(state):
+        positions, vectors = positions_and_box(state, periodic)
+        public = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        seen.append((positions, np.array(public), vectors))
+        return 0.0, np.zeros((3, 3))
+
+    add_function(system, function, periodic)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    for seed in (0, 1):
+        context.setPositions(np.random.default_rng(seed).normal(size=(3, 3)))
+        context.getState(energy=True)
+    first, second = seen
+    for positions, public, vectors in seen:
+        np.testing.assert_array_equal(positions, public)
+        assert vectors is None if not periodic else np.allclose(vectors, box)
+    assert not np.array_equal(first[0], second[0]), "each call has memory of its own"
