@@ -60,10 +60,10 @@ def keep_compiled_code() -> None:
 
     The variable TORCHINDUCTOR_CACHE_DIR, if it is set, has the last word.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uqcv" / "compiled"
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uqcv" / "compiled"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where a user has no home
         return
     if os.access(folder, os.W_OK):
         os.environ.setdefault(CACHE_VARIABLE, str(folder))
