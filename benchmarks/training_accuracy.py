@@ -45,6 +45,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args()
+    if arguments.epochs < 1 or min(arguments.seeds) < 0:
+        parser.error(
+            f"--epochs {arguments.epochs} --seeds {arguments.seeds}: epochs from 1 and seeds from 0 are expected"
+        )
     method = OpenMMForceField(MOLECULE)
     frames = sample_reference(method, method.structure, 150, 300.0, 100.0, seed=0, equilibration=2000.0)
     test = sample_reference(method, method.structure, 200, 500.0, 100.0, seed=1, equilibration=2000.0)

@@ -22,9 +22,13 @@ from uqcv.colvars.uncertainty_cv import UncertaintyCV
 torch.set_num_threads(1)
 numbers, positions = np.load(sys.argv[2]), np.load(sys.argv[3])
 cv = UncertaintyCV(Bundle.load(Path(sys.argv[1])), numbers, dtype=torch.float32, compiled=True)
-evaluation = cv.evaluate(positions)
-evaluation.forces({"mean": 0.1})
-print(counters["inductor"]["fxgraph_cache_miss"], counters["inductor"]["fxgraph_cache_hit"], evaluation.value("mean"))
+compiled = cv.evaluate(positions)
+forces = compiled.forces({"mean": 0.1})
+eager = UncertaintyCV(cv.bundle, numbers, dtype=torch.float32).evaluate(positions)
+expected, zero = eager.forces({"mean": 0.1}), cv.bundle.settings.lowest_energy
+print(counters["inductor"]["fxgraph_cache_miss"], counters["inductor"]["fxgraph_cache_hit"], compiled.value("mean"))
+print(abs(forces - expected).max() / abs(expected).max())
+print(abs(compiled.energy - eager.energy) / abs(eager.energy - zero))
 """
 
 
@@ -36,6 +40,24 @@ def test_without_a_compiler_it_says_so_and_runs(monkeypatch, capsys):
     monkeypatch.setattr(compilation.shutil, "which", lambda name: None)
     assert compiled_or_eager(twice) is twice
     assert "no C++ compiler was found, the network runs uncompiled" in capsys.readouterr().err
+
+
+def test_many_shapes_stay_compiled(monkeypatch):
+    """torch would go on uncompiled, without a word, after eight of them."""
+    compiled, real = [], torch.compile
+
+    def counted(graph, inputs):
+        compiled.append(inputs[0].shape)
+        return graph.forward
+
+    def without_kernels(function, dynamic, fullgraph, options):
+        return real(function, dynamic=dynamic, fullgraph=fullgraph, backend=counted)
+
+    monkeypatch.setattr(compilation.torch, "compile", without_kernels)
+    function = compiled_or_eager(twice)
+    for n in range(2, 14):
+        assert function(torch.ones(n)).sum().item() == 2 * n
+    assert [shape[0] for shape in compiled] == list(range(2, 14))
 
 
 def test_a_compiler_that_fails_is_named_once(monkeypatch, capsys):
@@ -88,13 +110,14 @@ def test_another_process_uses_it_again_for_a_retrained_potential(bundle, molecul
     np.save(tmp_path / "numbers.npy", molecule.numbers)
     np.save(tmp_path / "positions.npy", molecule.positions)
     results = [_count(folder, tmp_path) for folder in (first, second)]
-    assert [(misses > 0, hits > 0) for misses, hits, _ in results] == [(True, False), (False, True)]
+    assert [(misses > 0, hits > 0) for misses, hits, *_ in results] == [(True, False), (False, True)]
     assert results[0][2] != results[1][2]
+    for *_, forces, energy in results:
+        assert forces < 1e-5 and energy < 1e-5, "compiled and eager, relative, in single precision"
 
 
-def _count(bundle: Path, folder: Path) -> tuple[int, int, float]:
+def _count(bundle: Path, folder: Path) -> tuple[float, ...]:
     environment = os.environ | {CACHE_VARIABLE: str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", COUNT, str(bundle), str(folder / "numbers.npy"), str(folder / "positions.npy")]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    misses, hits, value = result.stdout.split()
-    return int(misses), int(hits), float(value)
+    return tuple(map(float, result.stdout.split()))

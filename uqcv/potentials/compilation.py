@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo.config
 import torch._functorch.config
 
 Options = dict[str, str | int | bool | Callable]
@@ -28,6 +29,9 @@ FUSING_OPTIONS: Options = OPTIONS | {
     "realize_acc_reads_threshold": 100,
     "assert_indirect_indexing": False,
 }
+# Shapes of one network in one process; torch's own limit of 8 is less than a benchmark or a notebook has, and beyond
+# it torch would run uncompiled without a word.
+MOST_SHAPES = 256
 CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -52,6 +56,8 @@ def compiled_or_eager(function: Callable, tables: bool = False) -> Callable:
     keep_compiled_code()
     # Two gradients are taken from one forward pass: its buffers must outlive the first of them.
     torch._functorch.config.donated_buffer = False
+    torch._dynamo.config.recompile_limit = MOST_SHAPES
+    torch._dynamo.config.accumulated_recompile_limit = 8 * MOST_SHAPES
     return _Compiled(function, FUSING_OPTIONS if tables else OPTIONS)
 
 
@@ -74,7 +80,7 @@ class _Compiled:
 
     def __init__(self, function: Callable, options: Options) -> None:
         self._eager = function
-        self._function = torch.compile(function, dynamic=False, options=options)
+        self._function = torch.compile(function, dynamic=False, fullgraph=True, options=options)
         self._works = False
 
     def __call__(self, *arguments: Any) -> Any:
