@@ -297,3 +297,16 @@ def test_a_compiled_crystal_is_the_same_as_eager_while_its_pairs_change(crystal_
         np.testing.assert_allclose(a.forces({"mean": 0.3}), b.forces({"mean": 0.3}), atol=1e-10)
         np.testing.assert_allclose(a.strain_gradient("mean"), b.strain_gradient("mean"), atol=1e-10)
         positions = positions + random.normal(scale=0.1, size=positions.shape)
+    assert largest_kept(compiled, positions, cell) < pairs_times_features(compiled, positions, cell)
+
+
+def largest_kept(cv: UncertaintyCV, positions: np.ndarray, cell: np.ndarray) -> int:
+    """Numbers in the largest tensor that waits for the backward pass."""
+    graph = cv.graph_at(positions, cell)
+    leaves = graph.positions.requires_grad_(True), graph.offsets.requires_grad_(True)
+    backward = cv.network(*leaves, graph.links)[0].grad_fn
+    return max(tensor.numel() for tensor in backward.saved_tensors)
+
+
+def pairs_times_features(cv: UncertaintyCV, positions: np.ndarray, cell: np.ndarray) -> int:
+    return cv.graph_at(positions, cell).links.senders.numel() * cv.bundle.settings.potential.n_features

@@ -50,7 +50,7 @@ def test_many_shapes_stay_compiled(monkeypatch):
         compiled.append(inputs[0].shape)
         return graph.forward
 
-    def without_kernels(function, dynamic, fullgraph, options):
+    def without_kernels(function, dynamic, fullgraph, **options):
         return real(function, dynamic=dynamic, fullgraph=fullgraph, backend=counted)
 
     monkeypatch.setattr(compilation.torch, "compile", without_kernels)

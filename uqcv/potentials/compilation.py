@@ -10,19 +10,21 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch._dynamo.config
 import torch._functorch.config
+from torch import Tensor
+from torch.fx import GraphModule
 
 Options = dict[str, str | int | bool | Callable]
 # A step of a small molecule is hundreds of short kernels: called from C++ they cost a sixth less than from Python.
 OPTIONS: Options = {"cpp_wrapper": True}
 # torch stores what has many readers or is made from many. A convolution over a table of neighbours shall be one loop
-# instead, which takes a third of the time; the matrix products of complete links are better off without this.
+# instead, which takes a fifth of the time; the matrix products of complete links are better off without this.
 FUSING_OPTIONS: Options = OPTIONS | {
     "realize_reads_threshold": 100,
     "realize_opcount_threshold": 400,
@@ -58,7 +60,20 @@ def compiled_or_eager(function: Callable, tables: bool = False) -> Callable:
     torch._functorch.config.donated_buffer = False
     torch._dynamo.config.recompile_limit = MOST_SHAPES
     torch._dynamo.config.accumulated_recompile_limit = 8 * MOST_SHAPES
-    return _Compiled(function, FUSING_OPTIONS if tables else OPTIONS)
+    chosen = {"backend": _fusing} if tables else {"options": OPTIONS}
+    return _Compiled(function, torch.compile(function, dynamic=False, fullgraph=True, **chosen))
+
+
+def _fusing(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable:
+    """Compile with `FUSING_OPTIONS`, and a derivative that computes filters of pairs again rather than reads them.
+
+    Beyond some thousand atoms each of them is larger than what the C library keeps for the next step: its memory is
+    then asked of the system, and filled with zeros by it, in every step.
+    """
+    from torch._inductor.compile_fx import compile_fx  # takes seconds
+
+    with torch._functorch.config.patch(aggressive_recomputation=True):
+        return compile_fx(graph, inputs, config_patches=FUSING_OPTIONS)
 
 
 def keep_compiled_code() -> None:
@@ -78,9 +93,8 @@ def keep_compiled_code() -> None:
 class _Compiled:
     """A compiled function that falls back to what it was made from, if compiling it fails at the first call."""
 
-    def __init__(self, function: Callable, options: Options) -> None:
-        self._eager = function
-        self._function = torch.compile(function, dynamic=False, fullgraph=True, options=options)
+    def __init__(self, function: Callable, compiled: Callable) -> None:
+        self._eager, self._function = function, compiled
         self._works = False
 
     def __call__(self, *arguments: Any) -> Any:
