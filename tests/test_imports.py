@@ -24,7 +24,8 @@ LAYERS = (
     ("uqcv.colvars",),
     ("uqcv.potentials", "uqcv.uncertainty"),
     ("uqcv.structures", "uqcv.progress"),
-    ("uqcv.files",),
+    ("uqcv.files", "uqcv.remote"),
+    ("uqcv.processes",),
     ("uqcv.units", "uqcv.errors", "uqcv.seeding"),
     ("uqcv",),
 )

@@ -237,16 +237,21 @@ def benchmark_speed(
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
 ) -> None:
-    """Time plain, biased and fused dynamics, an ensemble of five, and training, side by side."""
+    """Time plain, biased and fused dynamics, an ensemble of five, and training, side by side.
+
+    A benchmark that was stopped goes on from OUT.partial, with the next system.
+    """
     from rich.console import Console
 
     from uqcv.benchmarks.cases import MOLECULE
+    from uqcv.benchmarks.methods import Conditions
     from uqcv.benchmarks.speed import benchmark_speed as measure
     from uqcv.benchmarks.tables import save_plot, speed_table, training_table
     from uqcv.files import require_writable, write_json
 
     require_writable(out)
-    result = measure(folder, molecule or MOLECULE, [n for n in atoms if n], turns, seed, dtype, device)
+    sizes, partial = [n for n in atoms if n], out.with_name(f"{out.name}.partial")
+    result = measure(folder, molecule or MOLECULE, sizes, Conditions(turns, seed, dtype, device), partial)
     write_json(out, result)
     Console().print(speed_table(result["rows"]), training_table(result["training"]))
     print(f"{out} and {save_plot(result['rows'], out.with_suffix('.png'))}, seed {seed}")

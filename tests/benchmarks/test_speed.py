@@ -1,16 +1,19 @@
 """The benchmark runs what it names, and its numbers are consistent; how fast it is, is for its users to see."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from rich.console import Console
 
 from uqcv.benchmarks import speed
 from uqcv.benchmarks.cases import Case
-from uqcv.benchmarks.methods import METHODS, Starter
+from uqcv.benchmarks.methods import METHODS, Conditions, Starter
 from uqcv.benchmarks.tables import PARTS, plain, save_plot, speed_table, training_table
-from uqcv.structures import write_structures
+from uqcv.structures import Structure, write_structures
 
 ROWS = [
-    {"system": "a", "atoms": n, "method": m, "ms_per_step": t * n, "spread": 0.1, "parts": {}}
+    {"system": "a", "atoms": n, "method": m, "ms_per_step": t * n, "spread": 0.1, "parts": {}, "peak_memory": 0.5}
     for n in (22, 100)
     for m, t in (("plain-compiled", 1.0), ("fused", 1.1))
 ]
@@ -30,10 +33,11 @@ def test_methods_side_by_side(case, monkeypatch, tmp_path):
     monkeypatch.setattr(speed, "SECONDS_PER_TURN", 0.02)
     monkeypatch.setattr(speed, "WARM_UP", 2)
     monkeypatch.setattr(speed, "METHODS", ("plain-eager", "plain-compiled", "fused"))
-    rows = speed.time_methods(case, 2, 0, "float32", "cpu")
+    rows = speed.time_methods(case, Conditions(2, 0, "float32", "cpu"))
     assert [row.method for row in rows] == ["plain-eager", "plain-compiled", "fused"]
     for row in rows:
         assert row.atoms == 22 and row.ms_per_step > 0 and row.spread >= 0
+        assert 0.05 < row.peak_memory < 16, "GiB: torch alone takes more, 22 atoms take less"
         assert sum(row.parts.values()) == pytest.approx(row.ms_per_step)
         assert set(row.parts) == set(PARTS) - ({"plumed"} if row.method.startswith("plain") else set())
     assert list(here.iterdir()) == [], "PLUMED writes where the run is, not where the user is"
@@ -43,7 +47,7 @@ def test_hills_go_to_the_folder_of_the_run(case, monkeypatch, tmp_path):
     """PLUMED opens HILLS at the first hill, long after it was started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_or_eager", lambda network, tables: network)
-    run = Starter(case, tmp_path / "runs", 0, "float64", "cpu").start("fused")
+    run = Starter(case, tmp_path / "runs", Conditions(1, 0, "float64", "cpu")).start("fused")
     run.step(130)  # a hill every 100 steps of 0.5 fs
     run.close()
     hills = (tmp_path / "runs" / "fused" / "HILLS").read_text().splitlines()
@@ -58,7 +62,7 @@ def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monk
     counts = {}
     monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_or_eager", lambda network, tables: network)
     for method in ("pycv", "pycv-shared", "fused"):
-        starter, made = Starter(case, tmp_path / "runs", 0, "float64", "cpu"), []
+        starter, made = Starter(case, tmp_path / "runs", Conditions(1, 0, "float64", "cpu")), []
         original = Starter._cv
 
         def kept(self, method, original=original, made=made):
@@ -82,6 +86,38 @@ def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monk
 def test_training_is_timed_for_each_number_of_threads(case):
     rows = speed.time_training(case, 0, "cpu")
     assert {row["threads"] for row in rows} >= {1} and all(row["frames_per_second"] > 0 for row in rows)
+
+
+def test_it_goes_on_from_the_systems_that_are_done(case, monkeypatch, tmp_path):
+    timed = []
+
+    def time_methods(case, *arguments):
+        if len(timed) == 1:
+            raise KeyboardInterrupt
+        timed.append(len(case.start))
+        return [speed.Row(case.name, len(case.start), "fused", 1.0, 0.1, {}, 0.5)]
+
+    crystal = replace(case, name="copper", start=Structure(np.full(100, 29), np.zeros((100, 3))))
+    monkeypatch.setattr(speed, "molecule", lambda *arguments: case)
+    monkeypatch.setattr(speed, "copper", lambda *arguments: crystal)
+    monkeypatch.setattr(speed, "time_methods", time_methods)
+    monkeypatch.setattr(speed, "time_training", lambda *arguments: [])
+    partial = tmp_path / "speed.json.partial"
+
+    def run(turns):
+        return speed.benchmark_speed(tmp_path, tmp_path, [100], Conditions(turns, 0, "float32", "cpu"), partial)["rows"]
+
+    with pytest.raises(KeyboardInterrupt):
+        run(turns=2)
+    timed[:] = [0, 0]
+    assert [row["atoms"] for row in run(turns=2)] == [22, 100] and timed == [0, 0, 100]
+    assert not partial.exists()
+    timed.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run(turns=2)
+    timed[:] = [0, 0]
+    run(turns=3)
+    assert timed == [0, 0, 22, 100], "with other settings it begins again"
 
 
 def test_tables_and_plot(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from uqcv.colvars.export import module_name
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
-from uqcv.sampling.processes import run_in_processes
+from uqcv.processes import run_in_processes
 from uqcv.sampling.runner import read_end
 from uqcv.simulation.plumed_input import fill_template
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings

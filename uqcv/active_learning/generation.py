@@ -25,8 +25,8 @@ from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import load_potential, save_potential
 from uqcv.potentials.training import new_potential, train, training_threads
+from uqcv.processes import available_cores
 from uqcv.progress import progress, say
-from uqcv.sampling.processes import available_cores
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed

@@ -20,8 +20,8 @@ from uqcv.active_learning.state import CampaignFolder, CampaignState
 from uqcv.config import Config, first_difference, save_config
 from uqcv.errors import InputError
 from uqcv.files import read_with
+from uqcv.processes import available_cores
 from uqcv.progress import say
-from uqcv.sampling.processes import available_cores
 
 # A campaign may go on for longer than was planned at first; everything else must stay as it was.
 MAY_CHANGE = ("campaign.generations", "campaign.label_budget", "sampling.processes")

@@ -26,8 +26,8 @@ from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import load_potential, save_potential
 from uqcv.potentials.training import new_potential, train
+from uqcv.processes import available_cores
 from uqcv.progress import progress
-from uqcv.sampling.processes import available_cores
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers

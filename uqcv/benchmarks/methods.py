@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.ensemble import EnsembleForce
+from uqcv.benchmarks.memory import forget_peak, peak_memory
 from uqcv.benchmarks.stopwatch import Stopwatch
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
@@ -36,6 +38,26 @@ ENSEMBLE_INPUT = """u: EXTRACV NAME=u
 metad: METAD ARG=u SIGMA=0.01 HEIGHT=0.01 PACE=100 BIASFACTOR=10 TEMP=300 FILE=HILLS
 PRINT ARG=u,metad.bias STRIDE=40 FILE=COLVAR
 """
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is the same for all methods.
+
+    Attributes
+    ----------
+    turns
+        How often each method has its turn; medians are over turns.
+    seed
+        Of velocities, thermostats and potentials.
+    dtype, device
+        Of the network.
+    """
+
+    turns: int
+    seed: int
+    dtype: str
+    device: str
 
 
 @dataclass(frozen=True)
@@ -66,15 +88,12 @@ class Starter:
         The system.
     folder
         Where PLUMED writes, a folder for each method.
-    seed
-        Of velocities and thermostats.
-    dtype, device
-        Of the network.
+    conditions
+        Seed, precision and device.
     """
 
-    def __init__(self, case: Case, folder: Path, seed: int, dtype: str, device: str) -> None:
-        self.case, self.folder, self.seed = case, folder, seed
-        self.dtype, self.device = dtype, device
+    def __init__(self, case: Case, folder: Path, conditions: Conditions) -> None:
+        self.case, self.folder, self.conditions = case, folder, conditions
         self.bundle = Bundle.load(case.bundle)
         self.topology = read_topology(case.topology)
 
@@ -105,16 +124,17 @@ class Starter:
 
     def _cv(self, method: Method) -> UncertaintyCV:
         """Return what a network force evaluates: of plain dynamics the energy alone."""
-        start, dtype, plain = self.case.start, getattr(torch, self.dtype), method.startswith("plain")
+        start, plain = self.case.start, method.startswith("plain")
+        dtype, device = getattr(torch, self.conditions.dtype), self.conditions.device
         make = UncertaintyCV if plain or method == "pycv" else shared_cv
         numbers, pbc = start.numbers.tolist(), start.pbc.tolist()
         alone = plain or method in ("pycv", "ensemble-5", "ensemble-5-loop")
-        return make(self.bundle, numbers, pbc, dtype, self.device, method != "plain-eager", uncertain=not alone)
+        return make(self.bundle, numbers, pbc, dtype, device, method != "plain-eager", uncertain=not alone)
 
     def _add_bias(self, system: System, network: NetworkForce, method: Method) -> PlumedForce:
-        start, case = self.case.start, self.case
+        start, case, conditions = self.case.start, self.case, self.conditions
         numbers, pbc = start.numbers.tolist(), start.pbc.tolist()
-        export(self.bundle, Path("cv"), numbers, pbc, [COMPONENT], self.dtype, self.device, compiled=True)
+        export(self.bundle, Path("cv"), numbers, pbc, [COMPONENT], conditions.dtype, conditions.device, compiled=True)
         sampler: SamplerName = "monitor" if method == "monitor" else "metadynamics"
         settings = SamplingSettings(sampler=sampler, time_step=case.time_step)
         text = plumed_text(self.bundle, len(start), settings, TEMPERATURE)
@@ -133,7 +153,9 @@ class Starter:
         return self._run(system, folder, force.bridge.close, Stopwatch())
 
     def _run(self, system: System, folder: Path, close: Callable[[], None], watch: Stopwatch) -> Run:
-        context = langevin_context(system, self.case.start, TEMPERATURE, FRICTION, self.case.time_step, self.seed)
+        context = langevin_context(
+            system, self.case.start, TEMPERATURE, FRICTION, self.case.time_step, self.conditions.seed
+        )
 
         def within(action: Callable[..., None]) -> Callable[..., None]:
             def act(*arguments: int) -> None:
@@ -149,3 +171,35 @@ def time_network(cv: UncertaintyCV, watch: Stopwatch) -> None:
     """Let `watch` see the passes of the network of `cv`."""
     cv.network = watch.timing("forward", cv.network)
     cv.backward = watch.timing("backward", cv.backward)
+
+
+class TimedRun:
+    """One method at work on one case, to be kept in a process of its own.
+
+    Parameters
+    ----------
+    case, folder, conditions
+        As for `Starter`.
+    method
+        Which; None for dynamics without a network.
+    """
+
+    def __init__(self, case: Case, folder: Path, conditions: Conditions, method: Method | None) -> None:
+        starter = Starter(case, folder, conditions)
+        self._run = starter.start(method) if method else starter.bare()
+        self._run.step(1)  # compiles
+        forget_peak()
+
+    def turn(self, n: int) -> dict[str, float]:
+        """Take `n` steps and return the seconds of one (step) and, within it, of its parts."""
+        self._run.watch.reset()
+        start = time.perf_counter()
+        self._run.step(n)
+        step = (time.perf_counter() - start) / n
+        return {"step": step} | {name: total / n for name, total in self._run.watch.seconds.items()}
+
+    def finish(self) -> float:
+        """Close the files; return the peak of this process's memory since it was made, GiB."""
+        peak = peak_memory()
+        self._run.close()
+        return peak

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import torch
 
 import uqcv
 from uqcv.benchmarks.cases import Case, copper, crystal, molecule
-from uqcv.benchmarks.methods import METHODS, Method, Run, Starter
+from uqcv.benchmarks.methods import METHODS, Conditions, Method, TimedRun
 from uqcv.errors import InputError
+from uqcv.files import read_json, write_json
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.neighbors import is_best_complete
 from uqcv.potentials.painn import PaiNNSettings
@@ -26,6 +27,7 @@ from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.training import new_potential, train
 from uqcv.progress import progress, say
+from uqcv.remote import RemoteObject
 from uqcv.structures import Structure, elements, read_structures
 
 SECONDS_PER_TURN = 0.1  # short, so that a machine that changes its speed does so for all methods alike
@@ -48,6 +50,8 @@ class Row:
     parts
         Medians of the parts of a step, ms: forward, backward, plumed, openmm, and glue for what is left; empty where
         they are not told apart.
+    peak_memory
+        Of the process with this method alone, once it runs, GiB.
     """
 
     system: str
@@ -56,10 +60,11 @@ class Row:
     ms_per_step: float
     spread: float
     parts: dict[str, float]
+    peak_memory: float
 
 
 def benchmark_speed(
-    folder: Path, molecule_pdb: Path, sizes: Sequence[int], turns: int, seed: int, dtype: str, device: str
+    folder: Path, molecule_pdb: Path, sizes: Sequence[int], conditions: Conditions, partial: Path
 ) -> dict[str, Any]:
     """Time all methods on a molecule and on crystals; return what is written as JSON.
 
@@ -71,36 +76,48 @@ def benchmark_speed(
         PDB of a molecule that amber14 knows.
     sizes
         Numbers of atoms of the crystals; may be empty.
-    turns
-        How often each method has its turn; medians are over turns.
-    seed
-        Of everything.
-    dtype, device
-        Of the network.
+    conditions
+        Turns, seed, precision and device.
+    partial
+        File that keeps the rows of systems that are done until all are: a benchmark that was stopped goes on with the
+        next one.
 
     Raises
     ------
     InputError
         For sizes, a precision or a device that cannot be.
     """
-    _require(sizes, dtype, device)
+    _require(sizes, conditions)
+    seed, settings = conditions.seed, asdict(conditions)
     cases = [molecule(folder, molecule_pdb, seed), *(copper(folder, n, seed) for n in sizes)]
-    rows = [row for case in cases for row in time_methods(case, turns, seed, dtype, device)]
-    training = time_training(cases[0], seed, device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    return {
-        "machine": describe_machine(),
-        "settings": {"turns": turns, "seed": seed, "dtype": dtype, "device": device, "peak_memory_gib": peak},
-        "rows": [asdict(row) for row in rows],
-        "training": training,
-    }
+    rows = _kept(partial, settings)
+    result = {"machine": describe_machine(), "settings": settings, "rows": rows}
+    for case in cases:
+        if all((row["system"], row["atoms"]) != (case.name, len(case.start)) for row in rows):
+            rows += [asdict(row) for row in time_methods(case, conditions)]
+            write_json(partial, result)
+    training = time_training(cases[0], seed, conditions.device)
+    partial.unlink(missing_ok=True)
+    return result | {"training": training}
 
 
-def _require(sizes: Sequence[int], dtype: str, device: str) -> None:
+def _kept(partial: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows that a benchmark with these settings on this machine left when it was stopped."""
+    if not partial.is_file():
+        return []
+    kept = read_json(partial)
+    if kept["machine"] != describe_machine() or kept["settings"] != settings:
+        return []
+    say(f"  going on from {partial}; delete it to begin again")
+    return kept["rows"]
+
+
+def _require(sizes: Sequence[int], conditions: Conditions) -> None:
     for n_atoms in sizes:
         crystal(n_atoms)
-    if dtype not in ("float32", "float64"):
-        raise InputError(f"--dtype {dtype} was given; float32 or float64 is expected")
+    if conditions.dtype not in ("float32", "float64"):
+        raise InputError(f"--dtype {conditions.dtype} was given; float32 or float64 is expected")
+    device = conditions.device
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -119,60 +136,47 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def time_methods(case: Case, turns: int, seed: int, dtype: str, device: str) -> list[Row]:
-    """Return a row for each method, each of which had its turn, with its parts, `turns` times."""
-    with tempfile.TemporaryDirectory() as scratch:
-        starter = Starter(case, Path(scratch), seed, dtype, device)
-        bare, runs = starter.bare(), _started(starter, case)
-        steps = {method: _steps_per_turn(run.step) for method, run in runs.items()}
-        times: dict[str, list[dict[str, float]]] = {method: [] for method in runs}
-        with progress(f"{case.name}, {len(case.start)} atoms", turns) as update:
-            for turn in range(turns):
-                openmm = _per_call(bare.step, 500)
+def time_methods(case: Case, conditions: Conditions) -> list[Row]:
+    """Return a row for each method, each of which had its turn, in a process of its own, again and again."""
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+
+        def started(method: Method | None) -> RemoteObject:
+            say(f"  {case.name}, {len(case.start)} atoms: starting {method or 'the integrator alone'}")
+            run = RemoteObject(TimedRun, case, Path(scratch), conditions, method)
+            stack.callback(run.close)
+            run.wait()  # one after the other: the next one may use what this one compiles
+            return run
+
+        bare, runs = started(None), {method: started(method) for method in METHODS if _has(method, case)}
+        steps = {method: _steps_per_turn(run) for method, run in runs.items()}
+        times: dict[Method, list[dict[str, float]]] = {method: [] for method in runs}
+        with progress(f"{case.name}, {len(case.start)} atoms", conditions.turns) as update:
+            for turn in range(conditions.turns):
+                openmm = bare.call("turn", 500)["step"]
                 for method, run in runs.items():
-                    times[method].append(_turn(run, steps[method]) | {"openmm": openmm})
+                    times[method].append(run.call("turn", steps[method]) | {"openmm": openmm})
                 update(turn + 1, "")
-        rows = [_row(case, method, times[method]) for method in runs]
-        for run in runs.values():
-            run.close()
-    return rows
+        return [_row(case, method, times[method], run.call("finish")) for method, run in runs.items()]
 
 
-def _turn(run: Run, n: int) -> dict[str, float]:
-    """Return the seconds of a step and, within it, of its parts."""
-    run.watch.reset()
-    return {"step": _per_call(run.step, n)} | {name: total / n for name, total in run.watch.seconds.items()}
+def _has(method: Method, case: Case) -> bool:
+    """Whether a method is one of its own; over tables of neighbours the loop is what `ensemble-5` is already."""
+    return method != "ensemble-5-loop" or is_best_complete(len(case.start), case.start.pbc)
 
 
-def _started(starter: Starter, case: Case) -> dict[Method, Run]:
-    runs: dict[Method, Run] = {}
-    for method in METHODS:
-        if method == "ensemble-5-loop" and not is_best_complete(len(case.start), case.start.pbc):
-            continue  # ensemble-5 is in that form, the faster one over tables of neighbours
-        say(f"  {case.name}, {len(case.start)} atoms: starting {method}")
-        runs[method] = starter.start(method)
-        runs[method].step(1)  # compiles
-    return runs
-
-
-def _row(case: Case, method: Method, turns: Sequence[dict[str, float]]) -> Row:
+def _row(case: Case, method: Method, turns: Sequence[dict[str, float]], peak_memory: float) -> Row:
     times = {name: 1e3 * np.array([turn[name] for turn in turns]) for name in turns[0]}
     low, high = np.quantile(times["step"], (0.25, 0.75))
     parts = {name: float(np.median(values)) for name, values in times.items()}
     step = parts.pop("step")
     split = parts | {"glue": step - sum(parts.values())} if "forward" in parts else {}
-    return Row(case.name, len(case.start), method, step, float(high - low) / 2, split)
+    return Row(case.name, len(case.start), method, step, float(high - low) / 2, split, peak_memory)
 
 
-def _steps_per_turn(step: Callable[[int], None]) -> int:
-    step(WARM_UP if _per_call(step, 1) < 0.2 else 1)
-    return max(2, round(SECONDS_PER_TURN / _per_call(step, 2)))
-
-
-def _per_call(step: Callable[[int], None], n: int) -> float:
-    start = time.perf_counter()
-    step(n)
-    return (time.perf_counter() - start) / n
+def _steps_per_turn(run: RemoteObject) -> int:
+    first = run.call("turn", 1)["step"]
+    run.call("turn", WARM_UP if first < 0.2 else 1)
+    return max(2, round(SECONDS_PER_TURN / run.call("turn", 2)["step"]))
 
 
 def time_training(case: Case, seed: int, device: str) -> list[dict[str, Any]]:

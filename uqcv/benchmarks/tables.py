@@ -14,15 +14,16 @@ PARTS = ("forward", "backward", "plumed", "openmm", "glue")
 
 
 def speed_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Return ms per step of each method, its parts, and the ratio to plain compiled dynamics of the same system."""
+    """Return ms per step of each method, its ratio to plain compiled dynamics of the system, its parts, its memory."""
     table = Table(title="ms per step: median over turns ± half the distance of quartiles")
-    for name in ("system", "atoms", "method", "ms per step", "of plain", *PARTS):
+    for name in ("system", "atoms", "method", "ms per step", "of plain", *PARTS, "GiB"):
         table.add_column(name, justify="left" if name in ("system", "method") else "right")
     for row in rows:
         parts = [f"{row['parts'][name]:.3f}" if name in row["parts"] else "" for name in PARTS]
         time = f"{row['ms_per_step']:.3f} ± {row['spread']:.3f}"
         ratio = row["ms_per_step"] / plain(rows, row)
-        table.add_row(row["system"], str(row["atoms"]), row["method"], time, f"{ratio:.2f}", *parts)
+        memory = f"{row['peak_memory']:.2f}"
+        table.add_row(row["system"], str(row["atoms"]), row["method"], time, f"{ratio:.2f}", *parts, memory)
     return table
 
 

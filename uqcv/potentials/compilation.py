@@ -73,7 +73,8 @@ def _fusing(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable:
     from torch._inductor.compile_fx import compile_fx  # takes seconds
 
     with torch._functorch.config.patch(aggressive_recomputation=True):
-        return compile_fx(graph, inputs, config_patches=FUSING_OPTIONS)
+        compiled: Any = compile_fx(graph, inputs, config_patches=FUSING_OPTIONS)
+    return compiled
 
 
 def keep_compiled_code() -> None:

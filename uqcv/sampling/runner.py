@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uqcv.files import read_json
-from uqcv.sampling.processes import available_cores, run_in_processes
+from uqcv.processes import available_cores, run_in_processes
 from uqcv.simulation.walker import END_FILE, WalkerEnd, WalkerPlan
 
 

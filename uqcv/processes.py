@@ -76,7 +76,7 @@ class _Pool:
         ours, theirs = self._spawn.Pipe(duplex=False)
         counter = self._spawn.Value("q", 0, lock=False)
         process = self._spawn.Process(target=_child, args=(self._function, item, theirs, counter, os.getpid()))
-        with _interrupt_ignored():
+        with interrupt_ignored():
             process.start()
         theirs.close()
         self._running.append((process, ours, counter))
@@ -102,11 +102,16 @@ def _error_of(exitcode: int | None, connection: Connection) -> UqcvError:
             return connection.recv()
     except EOFError:
         pass
+    return ended(exitcode)
+
+
+def ended(exitcode: int | None) -> UqcvError:
+    """Return what is said of a process that ended without saying why."""
     return UqcvError(f"a process ended with exit code {exitcode} and without a word; is there enough memory?")
 
 
 @contextmanager
-def _interrupt_ignored() -> Iterator[None]:
+def interrupt_ignored() -> Iterator[None]:
     """Let a process that is started here ignore Ctrl-C from its first moment: it is for the parent, which ends it."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -119,7 +124,7 @@ def _interrupt_ignored() -> Iterator[None]:
 
 
 def _child(function: Callable, item: Any, connection: Connection, counter: Any, parent: int) -> None:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
     def progress(done: int) -> None:
         counter.value = done
@@ -127,13 +132,18 @@ def _child(function: Callable, item: Any, connection: Connection, counter: Any, 
     try:
         function(item, progress)
     except Exception as error:
-        known = isinstance(error, UqcvError)
-        text = f"{error}\n{traceback.format_exc()}"[-LONGEST_ERROR:]  # the pipe must not block
-        connection.send(error if known else UqcvError(text))
+        connection.send(portable(error))
         raise SystemExit(1) from error
 
 
-def _end_with(parent: int) -> None:
+def portable(error: Exception) -> UqcvError:
+    """Return an error that another process can raise, to be called where `error` is handled."""
+    if isinstance(error, UqcvError):
+        return error
+    return UqcvError(f"{error}\n{traceback.format_exc()}"[-LONGEST_ERROR:])  # the pipe must not block
+
+
+def end_with(parent: int) -> None:
     """End this process when its parent is gone, so that nobody writes into a folder that a new run may use."""
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from uqcv.errors import BundleError, UqcvError
-from uqcv.sampling.processes import available_cores, run_in_processes
+from uqcv.processes import available_cores, run_in_processes
 
 SCRIPT = """import os, signal, sys, time
 from pathlib import Path
-from uqcv.sampling.processes import run_in_processes
+from uqcv.processes import run_in_processes
 
 def wait(path, progress):
     Path(path).write_text(str(os.getpid()))
