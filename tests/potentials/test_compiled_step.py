@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uqcv.potentials import compiled_step, training
+from uqcv.potentials import compiled_step, cores
 from uqcv.potentials.compiled_step import CompiledStep
 from uqcv.potentials.dataset import Batch, Dataset
 from uqcv.potentials.links import CompleteLinks, ListedLinks
@@ -122,7 +122,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(only_recorded, fresh, da
 
 @pytest.mark.parametrize(("worth", "expected"), [(33, 1), (34, 0)])
 def test_auto_compiles_what_pays_off(only_recorded, fresh, data, monkeypatch, worth, expected):
-    monkeypatch.setattr(training, "WORTH_COMPILING", worth)
+    monkeypatch.setattr(cores, "WORTH_STARTING", worth)
     trained(fresh, data, SETTINGS)
     assert len(compiled_step._functions) == expected
 

@@ -112,13 +112,14 @@ def test_each_epoch_has_an_order_of_its_own(fresh, frames, data):
     class Recorded(Dataset):
         orders: ClassVar[list] = []
 
-        def batches(self, size, seed=None):
-            batches = list(super().batches(size, seed))
-            self.orders.append([float(e) for b in batches for e in b.energies])
-            return iter(batches)
+        def parts(self, size, seed=None):
+            parts = super().parts(size, seed)
+            self.orders.append([k for part in parts for k in part])
+            return parts
 
     train(fresh(), Recorded(frames[:8], 4.0), data[1], SETTINGS, seed=0)
     assert len({tuple(order) for order in Recorded.orders}) == SETTINGS.epochs
+    assert all(sorted(order) == list(range(8)) for order in Recorded.orders)
 
 
 @pytest.mark.parametrize("changes", [{"seed": 5}, {"n_features": 8}, {"n_layers": 1}])

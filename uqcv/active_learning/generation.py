@@ -21,10 +21,11 @@ from uqcv.config import Config
 from uqcv.files import read_json, write_json
 from uqcv.labeling.batch import Failure, label_structures
 from uqcv.labeling.reference import build_reference
+from uqcv.potentials.cores import n_epochs, training_cores
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import new_potential, train, training_threads
+from uqcv.potentials.training import new_potential, train
 from uqcv.processes import available_cores
 from uqcv.progress import progress, say
 from uqcv.sampling.runner import run_walkers
@@ -95,8 +96,9 @@ class Generation:
             potential = new_potential(training, Potential(known, self.config.potential))
         settings = self.config.training
         potential.to_dtype(getattr(torch, settings.dtype)).to(settings.device)
-        epochs = settings.warm_epochs if warm else settings.epochs
-        say(f"  training on {training_threads(settings)} CPU threads")
+        epochs = n_epochs(settings, warm)
+        cores = training_cores(settings, len(training), warm)
+        say(f"  training in {cores.processes} process(es) with {cores.threads} CPU thread(s) each")
         with progress(f"generation {self.number}, training on {len(training)} frames", epochs) as update:
             train(
                 potential, training, validation, settings, self._seed("batches"), warm,

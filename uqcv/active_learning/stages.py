@@ -19,6 +19,7 @@ from uqcv.labeling.batch import Failure, label_structures
 from uqcv.labeling.free_energy import reference_free_energy
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.reference import ReferenceSettings, build_reference
+from uqcv.potentials.cores import n_epochs
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.loss import Errors, measure_errors
 from uqcv.potentials.painn import PaiNNSettings
@@ -73,7 +74,7 @@ def train_potential(
     if start is None:
         new_potential(seen, potential)
     potential.to_dtype(dtype).to(settings.device)
-    epochs = settings.warm_epochs if start else settings.epochs
+    epochs = n_epochs(settings, warm=start is not None)
     checkpoint = out / "checkpoint.pt"
     with progress(f"training on {len(seen)} frames", epochs) as update:
         train(potential, seen, unseen, settings, derive_seed(seed, "batches"), start is not None, checkpoint,

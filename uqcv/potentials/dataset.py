@@ -78,11 +78,14 @@ class Dataset:
             torch.cat([self.forces[k] for k in indices]),
         )
 
-    def batches(self, size: int, seed: int | None = None) -> Iterator[Batch]:
-        """Yield all structures in batches, shuffled if a seed is given."""
+    def parts(self, size: int, seed: int | None = None) -> list[list[int]]:
+        """Return the indices of all structures, `size` at a time, shuffled if a seed is given."""
         order = np.arange(len(self)) if seed is None else np.random.default_rng(seed).permutation(len(self))
-        for start in range(0, len(order), size):
-            yield self.batch(order[start : start + size].tolist())
+        return [order[start : start + size].tolist() for start in range(0, len(order), size)]
+
+    def batches(self, size: int, seed: int | None = None) -> Iterator[Batch]:
+        """Yield the batches of `parts`."""
+        return map(self.batch, self.parts(size, seed))
 
     def fingerprint(self) -> str:
         """Return a hash of all positions and labels."""

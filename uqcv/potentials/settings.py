@@ -29,7 +29,12 @@ class TrainingSettings(BaseModel):
     threads: int | None = Field(
         None,
         ge=1,
-        description="CPU threads; null: as many as torch takes, but at most 4",
+        description="CPU threads of each process; null: the cores over the processes, but at most 4",
+    )
+    processes: int | None = Field(
+        None,
+        ge=1,
+        description="processes that share each batch; null: one for every two cores where training is long",
     )
     compiled: bool | Literal["auto"] = Field(
         "auto", description="compile the training step; auto: if it pays off, for molecules of at most 64 atoms"

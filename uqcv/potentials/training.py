@@ -7,8 +7,8 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,15 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, write_text
-from uqcv.potentials.compiled_step import CompiledStep
-from uqcv.potentials.dataset import Batch, Dataset, element_offsets, force_scale
-from uqcv.potentials.links import CompleteLinks
-from uqcv.potentials.loss import loss_of, measure_errors
+from uqcv.potentials.cores import Cores, is_long, limited_threads, n_epochs, training_cores
+from uqcv.potentials.dataset import Dataset, element_offsets, force_scale
+from uqcv.potentials.gradients import BatchGradients, ParallelGradients
+from uqcv.potentials.loss import measure_errors
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 
 Report = Callable[[int, str], None]
-# Frames times epochs from which compiling the step for a minute saves more than that; the code is kept for later.
-WORTH_COMPILING = 4000
-MOST_THREADS = 4  # a batch of small molecules has too little work for more
+Gradients = Callable[[Sequence[int]], Tensor]
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "validation_loss", "energy_mae", "force_mae")
 
 
@@ -47,7 +45,6 @@ class _State:
     best_loss: float = math.inf
     best_weights: dict[str, Tensor] | None = None
     history: tuple[tuple[float, ...], ...] = ()
-    compiled: CompiledStep | None = None
 
     def __post_init__(self) -> None:
         # Walking the modules for them in each step would take a tenth of it.
@@ -109,55 +106,33 @@ def train(
     report
         Called with the epoch and a line about the losses.
     """
-    with _threads(settings):
-        return _train(potential, training, validation, settings, seed, warm, checkpoint, history_path, report)
-
-
-def training_threads(settings: TrainingSettings) -> int:
-    """Return the number of CPU threads that training takes."""
-    return settings.threads or min(torch.get_num_threads(), MOST_THREADS)
-
-
-@contextmanager
-def _threads(settings: TrainingSettings) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(training_threads(settings))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _train(
-    potential: Potential,
-    training: Dataset,
-    validation: Dataset,
-    settings: TrainingSettings,
-    seed: int,
-    warm: bool,
-    checkpoint: Path | None,
-    history_path: Path | None,
-    report: Report | None,
-) -> Potential:
     state = _start(potential, settings, len(training), warm)
     identity = _identity(potential, training, validation, settings, seed, warm)
     _resume(state, checkpoint, identity)
-    epochs = settings.warm_epochs if warm else settings.epochs
-    state.compiled = _compiled(potential, training, settings, epochs)
-    while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
-        _one_epoch(state, training, validation, settings, seed)
-        _save(state, checkpoint, identity, history_path)
-        if report is not None:
-            report(state.epoch, _describe(state.history[-1]))
+    epochs, cores = n_epochs(settings, warm), training_cores(settings, len(training), warm)
+    with limited_threads(cores.threads), closing(_gradients(potential, training, settings, warm, cores)) as gradients:
+        while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
+            _one_epoch(state, gradients, training, validation, settings, seed)
+            _save(state, checkpoint, identity, history_path)
+            if report is not None:
+                report(state.epoch, _describe(state.history[-1]))
     assert state.best_weights is not None
     potential.load_state_dict(state.best_weights)
     return potential.eval()
 
 
+def _gradients(
+    potential: Potential, data: Dataset, settings: TrainingSettings, warm: bool, cores: Cores
+) -> BatchGradients | ParallelGradients:
+    compiled = is_long(settings, len(data), warm) if settings.compiled == "auto" else settings.compiled
+    if cores.processes == 1:
+        return BatchGradients(potential, data, settings, compiled, settings.batch_size)
+    return ParallelGradients(potential, data, settings, compiled, *cores)
+
+
 def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm: bool) -> _State:
     rate = settings.warm_learning_rate if warm else settings.learning_rate
-    epochs = settings.warm_epochs if warm else settings.epochs
-    total = epochs * math.ceil(n_frames / settings.batch_size)
+    total = n_epochs(settings, warm) * math.ceil(n_frames / settings.batch_size)
 
     def factor(step: int) -> float:
         rise = min(1.0, (step + 1) / (settings.warmup_steps + 1))
@@ -168,11 +143,13 @@ def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm
     return _State(potential, copy.deepcopy(potential), optimizer, schedule)
 
 
-def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int) -> None:
+def _one_epoch(
+    state: _State, gradients: Gradients, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int
+) -> None:
     state.potential.train()
     losses = []
-    for batch in training.batches(settings.batch_size, seed=seed * 100_003 + state.epoch):
-        loss = _set_gradients(state, batch, settings)
+    for indices in training.parts(settings.batch_size, seed=seed * 100_003 + state.epoch):
+        loss = gradients(indices)
         torch.nn.utils.clip_grad_norm_(state.parameters, settings.clip)
         state.optimizer.step()
         state.schedule.step()
@@ -190,25 +167,6 @@ def _one_epoch(state: _State, training: Dataset, validation: Dataset, settings: 
     rate = state.optimizer.param_groups[0]["lr"]
     row = (state.epoch, rate, float(np.mean(losses)), errors.loss, errors.energy_mae, errors.force_mae)
     state.history = (*state.history, row)
-
-
-def _set_gradients(state: _State, batch: Batch, settings: TrainingSettings) -> Tensor:
-    """Return the loss of a batch and set the gradients of all parameters."""
-    if state.compiled is not None and state.compiled.fits(batch):
-        return state.compiled(batch)
-    loss, _, _ = loss_of(state.potential, batch, settings, create_graph=True)
-    state.optimizer.zero_grad()
-    loss.backward()
-    return loss.detach()
-
-
-def _compiled(potential: Potential, data: Dataset, settings: TrainingSettings, epochs: int) -> CompiledStep | None:
-    """Return the compiled step for full batches of `data`, if it is wanted and there is one."""
-    worthwhile = len(data) * epochs >= WORTH_COMPILING
-    if not (worthwhile if settings.compiled == "auto" else settings.compiled):
-        return None
-    batch = data.batch(range(min(settings.batch_size, len(data))))
-    return CompiledStep(potential, batch, settings) if isinstance(batch.graph.links, CompleteLinks) else None
 
 
 def _describe(row: tuple[float, ...]) -> str:

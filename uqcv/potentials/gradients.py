@@ -1,0 +1,194 @@
+"""The gradients of a training step: eager or compiled, in one process or in several that share the batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from uqcv.potentials.compiled_step import CompiledStep
+from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.links import CompleteLinks
+from uqcv.potentials.loss import loss_of
+from uqcv.potentials.painn import PaiNNSettings
+from uqcv.potentials.potential import Potential
+from uqcv.potentials.settings import TrainingSettings
+from uqcv.remote import RemoteObject
+from uqcv.structures import Structure
+
+
+class BatchGradients:
+    """Loss of a batch, or what a part of it adds, with the gradients of one potential.
+
+    Parameters
+    ----------
+    potential
+        Its parameters get the gradients.
+    data
+        Where batches are from.
+    settings
+        Weights of the loss.
+    compiled
+        Whether to compile, where `data` are molecules whose pairs never change.
+    size
+        Structures of a usual call, for which it is compiled.
+    """
+
+    def __init__(
+        self, potential: Potential, data: Dataset, settings: TrainingSettings, compiled: bool, size: int
+    ) -> None:
+        self._potential, self._data, self._settings = potential, data, settings
+        self._parameters = list(potential.parameters())  # finding them in the modules takes a tenth of a step
+        batch = data.batch(range(min(size, len(data))))
+        fixed = compiled and isinstance(batch.graph.links, CompleteLinks)
+        self._step = CompiledStep(potential, batch, settings) if fixed else None
+
+    def __call__(self, indices: Sequence[int], batch: Sequence[int] | None = None) -> Tensor:
+        """Return the loss of the structures at `indices` and set its gradients.
+
+        With `batch`, of which they are a part, it is what they add to the loss of the batch: the sum over its parts
+        is its loss, whatever their sizes.
+        """
+        part = self._data.batch(indices)
+        of_structures, of_atoms = self._shares(indices, batch or indices)
+        if self._step is not None and self._step.fits(part):
+            loss = self._step(part)
+            return loss if of_structures == 1 else self._scaled(loss, of_structures)
+        weights = {
+            "energy_weight": of_structures * self._settings.energy_weight,
+            "force_weight": of_atoms * self._settings.force_weight,
+        }
+        loss, _, _ = loss_of(self._potential, part, self._settings.model_copy(update=weights), create_graph=True)
+        gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient.contiguous()  # as `CompiledStep` does, and for its reason
+        return loss.detach()
+
+    def _shares(self, indices: Sequence[int], batch: Sequence[int]) -> tuple[float, float]:
+        """Return the shares of structures and of atoms that are in the part."""
+        atoms = [sum(len(self._data.structures[k]) for k in chosen) for chosen in (indices, batch)]
+        return len(indices) / len(batch), atoms[0] / atoms[1]
+
+    def _scaled(self, loss: Tensor, factor: float) -> Tensor:
+        """Where a step is compiled all molecules have one size, and both shares are the same."""
+        for gradient in gradients_of(self._parameters):
+            gradient.mul_(factor)
+        return loss * factor
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class ParallelGradients:
+    """The same from several processes, each with its part of the structures of a batch.
+
+    Weights and gradients pass through shared memory; gradients are summed in the order of processes, so that a run
+    can be repeated.
+
+    Parameters
+    ----------
+    potential, data, settings, compiled
+        As for `BatchGradients`.
+    processes
+        How many, this one included; those that would have nothing to do are not started.
+    threads
+        CPU threads of each.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        data: Dataset,
+        settings: TrainingSettings,
+        compiled: bool,
+        processes: int,
+        threads: int,
+    ) -> None:
+        self._parameters = list(potential.parameters())
+        size = min(settings.batch_size, len(data))
+        self._part = math.ceil(size / processes)
+        self._weights = parameters_to_vector(self._parameters).detach().share_memory_()
+        arrays = {name: tensor.cpu().numpy() for name, tensor in potential.state_dict().items()}
+        model = (potential.elements, potential.settings, arrays)
+        self._sums = [torch.zeros_like(self._weights).share_memory_() for _ in range(math.ceil(size / self._part) - 1)]
+        self._helpers = [
+            RemoteObject(
+                Helper, model, data.structures, settings, compiled, self._part, threads, self._weights, gradients
+            )
+            for gradients in self._sums
+        ]
+        self._own = BatchGradients(potential, data, settings, compiled, self._part)
+
+    def __call__(self, indices: Sequence[int]) -> Tensor:
+        """Return the loss of the structures at `indices` and set its gradients."""
+        self._weights.copy_(parameters_to_vector(self._parameters).detach())
+        parts = [indices[k : k + self._part] for k in range(0, len(indices), self._part)]
+        busy = list(zip(self._helpers, self._sums, parts[1:], strict=False))
+        for helper, _, part in busy:
+            helper.send("gradients", part, indices)
+        loss = self._own(parts[0], indices)
+        total = parameters_to_vector(gradients_of(self._parameters))
+        for helper, gradients, _ in busy:
+            loss = loss + helper.receive()
+            total += gradients
+        vector_to_parameters(total, gradients_of(self._parameters))
+        return loss
+
+    def close(self) -> None:
+        """End the other processes."""
+        for helper in self._helpers:
+            helper.close()
+
+
+class Helper:
+    """One of the other processes of `ParallelGradients`.
+
+    Parameters
+    ----------
+    model
+        Elements, architecture and state of the potential.
+    structures
+        Of the data set.
+    settings, compiled, size
+        As for `BatchGradients`.
+    threads
+        CPU threads.
+    weights, gradients
+        Shared memory to read from and to write into.
+    """
+
+    def __init__(
+        self,
+        model: tuple[tuple[int, ...], PaiNNSettings, Mapping[str, NDArray]],
+        structures: Sequence[Structure],
+        settings: TrainingSettings,
+        compiled: bool,
+        size: int,
+        threads: int,
+        weights: Tensor,
+        gradients: Tensor,
+    ) -> None:
+        torch.set_num_threads(threads)
+        elements, architecture, arrays = model
+        potential = Potential(elements, architecture).to_dtype(weights.dtype)
+        potential.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+        self._parameters, self._shared = list(potential.parameters()), gradients
+        vector_to_parameters(weights, self._parameters)  # they are views of it from here on
+        data = Dataset(structures, architecture.cutoff, weights.dtype)
+        self._own = BatchGradients(potential, data, settings, compiled, size)
+
+    def gradients(self, indices: Sequence[int], batch: Sequence[int]) -> float:
+        """Write the gradients of a part of a batch; return what it adds to the loss."""
+        loss = self._own(indices, batch)
+        self._shared.copy_(parameters_to_vector(gradients_of(self._parameters)))
+        return loss.item()
+
+
+def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradients that were set; all are, those that are zero too."""
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
