@@ -10,7 +10,8 @@ from uqcv.benchmarks import speed
 from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.methods import METHODS, Conditions, Starter
 from uqcv.benchmarks.tables import PARTS, plain, save_plot, speed_table, training_table
-from uqcv.structures import Structure, write_structures
+from uqcv.potentials.settings import TrainingSettings
+from uqcv.structures import Structure, read_structures, write_structures
 
 ROWS = [
     {"system": "a", "atoms": n, "method": m, "ms_per_step": t * n, "spread": 0.1, "parts": {}, "peak_memory": 0.5}
@@ -83,9 +84,24 @@ def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monk
     assert counts["pycv"] == 2 * counts["fused"]
 
 
-def test_training_is_timed_for_each_number_of_threads(case):
+def test_training_is_timed_on_one_core_and_on_all(case, monkeypatch):
+    asked = []
+    monkeypatch.setattr(speed, "available_cores", lambda: 3)
+    monkeypatch.setattr(
+        speed, "train", lambda *arguments, report: asked.append(arguments[3]) or [report(k, "") for k in (1, 2, 3)]
+    )
     rows = speed.time_training(case, 0, "cpu")
-    assert {row["threads"] for row in rows} >= {1} and all(row["frames_per_second"] > 0 for row in rows)
+    expected = [(1, 1), (1, 3), (3, 1)]
+    assert [(row["processes"], row["threads"]) for row in rows] == 2 * expected
+    assert [(s.processes, s.threads) for s in asked] == 2 * expected
+    assert [s.compiled for s in asked] == 3 * [False] + 3 * [True]
+    assert all(row["frames_per_second"] > 0 for row in rows)
+
+
+def test_training_is_timed_for_real(case):
+    frames = read_structures(case.training, labelled=True)
+    settings = TrainingSettings(epochs=3, compiled=False)
+    assert 0 < speed._seconds_per_epoch(frames, settings, 0) < 60
 
 
 def test_it_goes_on_from_the_systems_that_are_done(case, monkeypatch, tmp_path):
@@ -123,7 +139,7 @@ def test_it_goes_on_from_the_systems_that_are_done(case, monkeypatch, tmp_path):
 def test_tables_and_plot(tmp_path):
     assert plain(ROWS, ROWS[3]) == 100.0
     console = Console(record=True, width=200)
-    training = {"system": "a", "method": "eager", "threads": 1, "frames_per_second": 12.34}
+    training = {"system": "a", "method": "eager", "processes": 1, "threads": 1, "frames_per_second": 12.34}
     console.print(speed_table(ROWS), training_table([training]))
     text = console.export_text()
     assert "1.10" in text and "110.000 ± 0.100" in text and "12.3" in text

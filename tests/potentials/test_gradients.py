@@ -82,6 +82,11 @@ def test_training_ends_in_the_same_weights(data, make_potential):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
+def test_processes_are_refused_on_another_device():
+    with pytest.raises(ValueError, match="processes 2 on cuda: batches are shared on the CPU"):
+        TrainingSettings(processes=2, device="cuda")
+
+
 @pytest.mark.parametrize(
     ("cores", "changes", "expected"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 import time
@@ -26,6 +25,7 @@ from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.training import new_potential, train
+from uqcv.processes import available_cores
 from uqcv.progress import progress, say
 from uqcv.remote import RemoteObject
 from uqcv.structures import Structure, elements, read_structures
@@ -128,7 +128,7 @@ def describe_machine() -> dict[str, Any]:
     """Return what the times depend on."""
     return {
         "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
@@ -180,26 +180,29 @@ def _steps_per_turn(run: RemoteObject) -> int:
 
 
 def time_training(case: Case, seed: int, device: str) -> list[dict[str, Any]]:
-    """Return frames per second of training, eager and compiled, for one thread and for as many as torch takes."""
-    frames = read_structures(case.training, labelled=True)
-    all_threads, rows = torch.get_num_threads(), []
-    for compiled in (False, True):
-        method = "compiled" if compiled else "eager"
-        for threads in sorted({1, all_threads}):
-            say(f"  training, {method}, threads: {threads}")
-            torch.set_num_threads(threads)
-            rate = len(frames) / _seconds_per_epoch(frames, seed, device, compiled)
-            rows.append({"system": case.name, "method": method, "threads": threads, "frames_per_second": rate})
-    torch.set_num_threads(all_threads)
+    """Return frames per second of training, eager and compiled, on one core and on all as threads and as processes."""
+    frames, cores, rows = read_structures(case.training, labelled=True), available_cores(), []
+    for method in ("eager", "compiled"):
+        for processes, threads in sorted({(1, 1), (1, cores), (cores, 1)}):
+            say(f"  training, {method}, processes: {processes}, threads of each: {threads}")
+            settings = TrainingSettings(
+                epochs=TRAINING_EPOCHS,
+                device=device,
+                compiled=method == "compiled",
+                processes=processes,
+                threads=threads,
+            )
+            rate = len(frames) / _seconds_per_epoch(frames, settings, seed)
+            rows.append({"system": case.name, "method": method, "processes": processes, "threads": threads,
+                         "frames_per_second": rate})  # fmt: skip
     return rows
 
 
-def _seconds_per_epoch(frames: Sequence[Structure], seed: int, device: str, compiled: bool) -> float:
+def _seconds_per_epoch(frames: Sequence[Structure], settings: TrainingSettings, seed: int) -> float:
     """Return the median over epochs but the first, which compiles; validation is on one frame and counts for little."""
     torch.manual_seed(seed)
-    cutoff, times = PaiNNSettings().cutoff, []
+    cutoff, times, device = PaiNNSettings().cutoff, [], settings.device
     seen, unseen = Dataset(frames, cutoff, device=device), Dataset(frames[:1], cutoff, device=device)
     potential = new_potential(seen, Potential(elements(frames))).to(device)
-    settings = TrainingSettings(epochs=TRAINING_EPOCHS, device=device, compiled=compiled)
     train(potential, seen, unseen, settings, seed, report=lambda *_: times.append(time.perf_counter()))
     return float(np.median(np.diff(times)))

@@ -36,10 +36,11 @@ def plain(rows: Sequence[dict[str, Any]], row: dict[str, Any]) -> float:
 def training_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return frames per second of training."""
     table = Table(title="training")
-    for name in ("system", "method", "threads", "frames per second"):
+    for name in ("system", "method", "processes", "threads of each", "frames per second"):
         table.add_column(name, justify="left" if name in ("system", "method") else "right")
     for row in rows:
-        table.add_row(row["system"], row["method"], str(row["threads"]), f"{row['frames_per_second']:.1f}")
+        cores = str(row["processes"]), str(row["threads"])
+        table.add_row(row["system"], row["method"], *cores, f"{row['frames_per_second']:.1f}")
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TrainingSettings(BaseModel):
@@ -39,3 +39,11 @@ class TrainingSettings(BaseModel):
     compiled: bool | Literal["auto"] = Field(
         "auto", description="compile the training step; auto: if it pays off, for molecules of at most 64 atoms"
     )
+
+    @model_validator(mode="after")
+    def _processes_are_on_the_cpu(self) -> TrainingSettings:
+        if (self.processes or 1) > 1 and self.device != "cpu":
+            raise ValueError(
+                f"processes {self.processes} on {self.device}: batches are shared on the CPU; leave it out"
+            )
+        return self
