@@ -226,3 +226,16 @@ def rotation() -> np.ndarray:
     q, r = np.linalg.qr(np.random.default_rng(11).normal(size=(3, 3)))
     q = q * np.sign(np.diag(r))
     return q * np.linalg.det(q)
+
+
+@pytest.fixture(scope="session")
+def alive():
+    """Return whether a process is there and not a zombie."""
+
+    def look(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+    return look

@@ -55,13 +55,6 @@ def fail(item: tuple[str, Path], progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def wait_until(condition, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -111,7 +104,7 @@ def test_an_error_arrives_and_the_others_are_ended(tmp_path, kind, error, words)
 
 
 @pytest.fixture
-def parent(tmp_path):
+def parent(tmp_path, alive):
     """A process with two children that sleep; the children's numbers."""
     (tmp_path / "parent.py").write_text(SCRIPT)
     paths = [tmp_path / "one", tmp_path / "two"]
@@ -128,13 +121,13 @@ def parent(tmp_path):
         os.kill(child, signal.SIGKILL)
 
 
-def test_children_end_when_their_parent_is_killed(parent):
+def test_children_end_when_their_parent_is_killed(parent, alive):
     process, children = parent
     process.kill()
     assert wait_until(lambda: not any(map(alive, children)), 2.0)
 
 
-def test_an_interrupt_from_the_keyboard_ends_all(parent):
+def test_an_interrupt_from_the_keyboard_ends_all(parent, alive):
     process, children = parent
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does: to parent and children alike
     words = process.communicate(timeout=20)[1].decode()

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -19,7 +22,7 @@ class Counter:
         self.count += number
         return self.count
 
-    def pid(self) -> int:
+    def own_pid(self) -> int:
         return os.getpid()
 
     def fail(self) -> None:
@@ -37,7 +40,7 @@ def test_it_keeps_its_state_and_answers_in_order(counter):
     counter.send("add", 1)
     counter.send("add", 2)
     assert [counter.receive(), counter.receive()] == [4, 6]
-    assert counter.call("pid") != os.getpid()
+    assert counter.call("own_pid") == counter.pid != os.getpid()
 
 
 def test_errors_of_the_object_are_raised_here(counter):
@@ -50,13 +53,43 @@ def test_errors_of_the_object_are_raised_here(counter):
 
 
 def test_a_process_that_was_killed_is_said(counter):
-    os.kill(counter.call("pid"), signal.SIGKILL)
+    os.kill(counter.pid, signal.SIGKILL)
     with pytest.raises(UqcvError, match="exit code -9"):
         counter.call("add", 1)
 
 
 def test_closing_ends_the_process(counter):
-    pid = counter.call("pid")
     counter.close()
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(counter.pid, 0)
+
+
+GUARDLESS = """
+from uqcv.remote import RemoteObject
+remote = RemoteObject(list, range(40000))
+print(remote.call("index", 7))
+remote.close()
+"""
+KILLED = """
+import os
+from uqcv.remote import RemoteObject
+print(RemoteObject(list).pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    """Processes of multiprocessing run the script of the user again."""
+    (tmp_path / "script.py").write_text(GUARDLESS)
+    for name in ("script.py", "-"):
+        command = [sys.executable, name]
+        done = subprocess.run(command, input=GUARDLESS, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.stdout == "7\n" and done.returncode == 0, done.stderr
+
+
+def test_it_ends_with_the_process_that_made_it(alive):
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=60)
+    give_up = time.monotonic() + 10
+    while alive(int(done.stdout)) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert not alive(int(done.stdout))

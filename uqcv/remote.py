@@ -1,9 +1,15 @@
-"""Objects that live in processes of their own, and whose methods are called from here."""
+"""Objects that live in processes of their own, and whose methods are called from here.
+
+The processes do not import the script of the user, as those of multiprocessing do: it needs no guard for them.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -11,6 +17,8 @@ from typing import Any
 
 from uqcv.errors import UqcvError
 from uqcv.processes import end_with, ended, interrupt_ignored, portable
+
+CODE = "import sys; sys.path[:] = {path}; from uqcv.remote import serve; serve({descriptor}, {parent})"
 
 
 class RemoteObject:
@@ -21,19 +29,25 @@ class RemoteObject:
     Parameters
     ----------
     factory
-        A class or function at the top level of a module.
+        A class or function at the top level of a module that can be imported.
     *arguments
         Of the factory; they can be pickled.
     """
 
     def __init__(self, factory: Callable[..., Any], *arguments: Any) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, os.getpid(), factory, arguments), daemon=True)
-        with interrupt_ignored():
-            self._process.start()
-        theirs.close()
+        ours, theirs = socket.socketpair()
+        code = CODE.format(path=sys.path, descriptor=theirs.fileno(), parent=os.getpid())
+        with theirs, interrupt_ignored():
+            command = [sys.executable, "-c", code]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        self._connection = Connection(ours.detach())
         self._made = False
+        self._send((factory, arguments))
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     def send(self, method: str, *arguments: Any) -> None:
         """Call a method and go on; its result waits for `receive`.
@@ -44,8 +58,11 @@ class RemoteObject:
             What making the object raised, or that its process has ended.
         """
         self.wait()
+        self._send((method, arguments))
+
+    def _send(self, message: tuple[Any, ...]) -> None:
         try:
-            self._connection.send((method, arguments))
+            self._connection.send(message)
         except OSError as error:
             raise self._ended() from error
 
@@ -80,16 +97,20 @@ class RemoteObject:
         """End the process."""
         self._connection.close()
         self._process.kill()
-        self._process.join()
+        self._process.wait()
 
     def _ended(self) -> UqcvError:
-        self._process.join(timeout=1.0)
-        return ended(self._process.exitcode)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1.0)
+        return ended(self._process.returncode)
 
 
-def _serve(connection: Connection, parent: int, factory: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def serve(descriptor: int, parent: int) -> None:
+    """Make an object and call its methods for another process, until that closes the connection."""
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    connection = Connection(descriptor)
     try:
+        factory, arguments = connection.recv()
         served = factory(*arguments)
         connection.send(None)
         while True:

@@ -66,7 +66,7 @@ def test_processes_give_the_gradients_of_one(data, potential):
         assert shared(batch).item() == pytest.approx(loss, rel=1e-12)
         np.testing.assert_allclose(vector(potential), expected, atol=1e-12 * np.abs(expected).max())
         assert np.abs(expected).max() > 0
-    os.kill(shared._helpers[0]._process.pid, signal.SIGKILL)
+    os.kill(shared._helpers[0].pid, signal.SIGKILL)
     with pytest.raises(UqcvError, match="exit code -9"):
         shared([0, 1, 2, 3, 4])
     shared.close()
@@ -83,7 +83,7 @@ def test_training_ends_in_the_same_weights(data, make_potential):
 
 
 def test_processes_are_refused_on_another_device():
-    with pytest.raises(ValueError, match="processes 2 on cuda: batches are shared on the CPU"):
+    with pytest.raises(ValueError, match="processes 2 on cuda: only a CPU shares batches"):
         TrainingSettings(processes=2, device="cuda")
 
 

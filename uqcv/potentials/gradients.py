@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -87,7 +90,7 @@ class BatchGradients:
 class ParallelGradients:
     """The same from several processes, each with its part of the structures of a batch.
 
-    Weights and gradients pass through shared memory; gradients are summed in the order of processes, so that a run
+    Weights and gradients pass through a file in memory; gradients are summed in the order of processes, so that a run
     can be repeated.
 
     Parameters
@@ -112,15 +115,15 @@ class ParallelGradients:
         self._parameters = list(potential.parameters())
         size = min(settings.batch_size, len(data))
         self._part = math.ceil(size / processes)
-        self._weights = parameters_to_vector(self._parameters).detach().share_memory_()
+        first, helpers = parameters_to_vector(self._parameters).detach(), math.ceil(size / self._part) - 1
+        self._folder = tempfile.TemporaryDirectory(prefix="uqcv-")
+        shared = Shared(Path(self._folder.name) / "shared", helpers + 1, len(first), first.dtype)
+        self._weights, *self._sums = shared.tensors()
         arrays = {name: tensor.cpu().numpy() for name, tensor in potential.state_dict().items()}
         model = (potential.elements, potential.settings, arrays)
-        self._sums = [torch.zeros_like(self._weights).share_memory_() for _ in range(math.ceil(size / self._part) - 1)]
         self._helpers = [
-            RemoteObject(
-                Helper, model, data.structures, settings, compiled, self._part, threads, self._weights, gradients
-            )
-            for gradients in self._sums
+            RemoteObject(Helper, model, data.structures, settings, compiled, self._part, threads, shared, 1 + k)
+            for k in range(helpers)
         ]
         self._own = BatchGradients(potential, data, settings, compiled, self._part)
 
@@ -143,6 +146,32 @@ class ParallelGradients:
         """End the other processes."""
         for helper in self._helpers:
             helper.close()
+        self._folder.cleanup()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Vectors that several processes see, in a file.
+
+    Attributes
+    ----------
+    path
+        It is made if it is not there.
+    number, length
+        Of the vectors.
+    dtype
+        Of their elements.
+    """
+
+    path: Path
+    number: int
+    length: int
+    dtype: torch.dtype
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the vectors; what one process writes into them the others read."""
+        size = self.number * self.length
+        return torch.from_file(str(self.path), shared=True, size=size, dtype=self.dtype).split(self.length)
 
 
 class Helper:
@@ -158,8 +187,8 @@ class Helper:
         As for `BatchGradients`.
     threads
         CPU threads.
-    weights, gradients
-        Shared memory to read from and to write into.
+    shared, place
+        Vectors: weights are read from the first, gradients written into that at `place`.
     """
 
     def __init__(
@@ -170,22 +199,23 @@ class Helper:
         compiled: bool,
         size: int,
         threads: int,
-        weights: Tensor,
-        gradients: Tensor,
+        shared: Shared,
+        place: int,
     ) -> None:
         torch.set_num_threads(threads)
         elements, architecture, arrays = model
-        potential = Potential(elements, architecture).to_dtype(weights.dtype)
+        vectors = shared.tensors()
+        potential = Potential(elements, architecture).to_dtype(shared.dtype)
         potential.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        self._parameters, self._shared = list(potential.parameters()), gradients
-        vector_to_parameters(weights, self._parameters)  # they are views of it from here on
-        data = Dataset(structures, architecture.cutoff, weights.dtype)
+        self._parameters, self._gradients = list(potential.parameters()), vectors[place]
+        vector_to_parameters(vectors[0], self._parameters)  # they are views of it from here on
+        data = Dataset(structures, architecture.cutoff, shared.dtype)
         self._own = BatchGradients(potential, data, settings, compiled, size)
 
     def gradients(self, indices: Sequence[int], batch: Sequence[int]) -> float:
         """Write the gradients of a part of a batch; return what it adds to the loss."""
         loss = self._own(indices, batch)
-        self._shared.copy_(parameters_to_vector(gradients_of(self._parameters)))
+        self._gradients.copy_(parameters_to_vector(gradients_of(self._parameters)))
         return loss.item()
 
 

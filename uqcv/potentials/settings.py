@@ -43,7 +43,5 @@ class TrainingSettings(BaseModel):
     @model_validator(mode="after")
     def _processes_are_on_the_cpu(self) -> TrainingSettings:
         if (self.processes or 1) > 1 and self.device != "cpu":
-            raise ValueError(
-                f"processes {self.processes} on {self.device}: batches are shared on the CPU; leave it out"
-            )
+            raise ValueError(f"processes {self.processes} on {self.device}: only a CPU shares batches; leave it out")
         return self
