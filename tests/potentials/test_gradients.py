@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from uqcv.errors import UqcvError
+from uqcv.potentials import gradients
 from uqcv.potentials.cores import Cores, training_cores
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.gradients import BatchGradients, ParallelGradients, gradients_of
@@ -69,6 +70,46 @@ def test_processes_give_the_gradients_of_one(data, potential):
     os.kill(shared._helpers[0].pid, signal.SIGKILL)
     with pytest.raises(UqcvError, match="exit code -9"):
         shared([0, 1, 2, 3, 4])
+    shared.close()
+
+
+@pytest.mark.parametrize(("processes", "expected"), [(2, [3, 2]), (3, [2, 2, 1]), (4, [2, 2, 1]), (9, [1] * 5)])
+def test_each_process_prepares_for_its_own_part(data, potential, monkeypatch, processes, expected):
+    """A step that is compiled for another size would run uncompiled, at a third of the speed."""
+    sizes = []
+
+    class Recorded(BatchGradients):
+        def __init__(self, potential, data, settings, compiled, size):
+            sizes.append(size)
+            super().__init__(potential, data, settings, compiled, size)
+
+    class Here:
+        """Stands for a process, which could not be looked into."""
+
+        def __init__(self, factory, *arguments):
+            self.served = factory(*arguments)
+
+        def send(self, method, indices, batch):
+            assert len(indices) == self.size
+            self.loss = getattr(self.served, method)(indices, batch)
+
+        def receive(self):
+            return self.loss
+
+        @property
+        def size(self):
+            return sizes[helpers.index(self)]
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(gradients, "BatchGradients", Recorded)
+    monkeypatch.setattr(gradients, "RemoteObject", Here)
+    shared = ParallelGradients(potential, data, SETTINGS, False, processes, torch.get_num_threads())
+    helpers = shared._helpers
+    expected_loss = BatchGradients(potential, data, SETTINGS, False, 5)([0, 1, 2, 3, 4]).item()
+    assert shared([0, 1, 2, 3, 4]).item() == pytest.approx(expected_loss, rel=1e-12)
+    assert [*sizes[len(helpers) :], *sizes[: len(helpers)]] == expected
     shared.close()
 
 

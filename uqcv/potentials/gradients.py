@@ -115,22 +115,23 @@ class ParallelGradients:
         self._parameters = list(potential.parameters())
         size = min(settings.batch_size, len(data))
         self._part = math.ceil(size / processes)
-        first, helpers = parameters_to_vector(self._parameters).detach(), math.ceil(size / self._part) - 1
+        sizes = [len(part) for part in self._split(range(size))]
+        first = parameters_to_vector(self._parameters).detach()
         self._folder = tempfile.TemporaryDirectory(prefix="uqcv-")
-        shared = Shared(Path(self._folder.name) / "shared", helpers + 1, len(first), first.dtype)
+        shared = Shared(Path(self._folder.name) / "shared", len(sizes), len(first), first.dtype)
         self._weights, *self._sums = shared.tensors()
         arrays = {name: tensor.cpu().numpy() for name, tensor in potential.state_dict().items()}
         model = (potential.elements, potential.settings, arrays)
         self._helpers = [
-            RemoteObject(Helper, model, data.structures, settings, compiled, self._part, threads, shared, 1 + k)
-            for k in range(helpers)
+            RemoteObject(Helper, model, data.structures, settings, compiled, sizes[k], threads, shared, k)
+            for k in range(1, len(sizes))
         ]
-        self._own = BatchGradients(potential, data, settings, compiled, self._part)
+        self._own = BatchGradients(potential, data, settings, compiled, sizes[0])
 
     def __call__(self, indices: Sequence[int]) -> Tensor:
         """Return the loss of the structures at `indices` and set its gradients."""
         self._weights.copy_(parameters_to_vector(self._parameters).detach())
-        parts = [indices[k : k + self._part] for k in range(0, len(indices), self._part)]
+        parts = self._split(indices)
         busy = list(zip(self._helpers, self._sums, parts[1:], strict=False))
         for helper, _, part in busy:
             helper.send("gradients", part, indices)
@@ -141,6 +142,9 @@ class ParallelGradients:
             total += gradients
         vector_to_parameters(total, gradients_of(self._parameters))
         return loss
+
+    def _split(self, indices: Sequence[int]) -> list[Sequence[int]]:
+        return [indices[k : k + self._part] for k in range(0, len(indices), self._part)]
 
     def close(self) -> None:
         """End the other processes."""
