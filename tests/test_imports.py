@@ -36,7 +36,7 @@ HOMES = {
     "openmm": ("uqcv.simulation", "uqcv.labeling"),
     "plumed": ("uqcv.simulation", "uqcv.labeling"),
     "plumedCommunications": ("uqcv.colvars",),
-    "ase": ("uqcv.structures", "uqcv.labeling", "uqcv.potentials.adapters"),
+    "ase": ("uqcv.structures", "uqcv.labeling", "uqcv.potentials.adapters", "uqcv.benchmarks.peers"),
     "mdtraj": ("uqcv.analysis", "uqcv.cli"),
 }
 

@@ -17,7 +17,8 @@ import torch
 import uqcv
 from uqcv.benchmarks.cases import Case, copper, crystal, molecule
 from uqcv.benchmarks.methods import METHODS, Conditions, Method, TimedRun
-from uqcv.errors import InputError
+from uqcv.benchmarks.peers import PEERS, Peer, PeerRun, require_peer
+from uqcv.errors import InputError, UqcvError
 from uqcv.files import read_json, write_json
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.neighbors import is_best_complete
@@ -139,17 +140,18 @@ def describe_machine() -> dict[str, Any]:
 def time_methods(case: Case, conditions: Conditions) -> list[Row]:
     """Return a row for each method, each of which had its turn, in a process of its own, again and again."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-
-        def started(method: Method | None) -> RemoteObject:
-            say(f"  {case.name}, {len(case.start)} atoms: starting {method or 'the integrator alone'}")
-            run = RemoteObject(TimedRun, case, Path(scratch), conditions, method)
-            stack.callback(run.close)
-            run.wait()  # one after the other: the next one may use what this one compiles
-            return run
-
-        bare, runs = started(None), {method: started(method) for method in METHODS if _has(method, case)}
+        at_work = (case, Path(scratch), conditions)
+        say(f"  {case.name}, {len(case.start)} atoms: starting the integrator alone")
+        bare = _started(stack, TimedRun, *at_work, None)
+        runs: dict[str, RemoteObject] = {}
+        for own in (method for method in METHODS if _has(method, case)):
+            say(f"  {case.name}, {len(case.start)} atoms: starting {own}")
+            runs[own] = _started(stack, TimedRun, *at_work, own)
+        for peer in PEERS:
+            if run := _started_peer(stack, *at_work, peer):
+                runs[peer] = run
         steps = {method: _steps_per_turn(run) for method, run in runs.items()}
-        times: dict[Method, list[dict[str, float]]] = {method: [] for method in runs}
+        times: dict[str, list[dict[str, float]]] = {method: [] for method in runs}
         with progress(f"{case.name}, {len(case.start)} atoms", conditions.turns) as update:
             for turn in range(conditions.turns):
                 openmm = bare.call("turn", 500)["step"]
@@ -159,12 +161,31 @@ def time_methods(case: Case, conditions: Conditions) -> list[Row]:
         return [_row(case, method, times[method], run.call("finish")) for method, run in runs.items()]
 
 
+def _started(stack: ExitStack, *arguments: Any) -> RemoteObject:
+    run = RemoteObject(*arguments)
+    stack.callback(run.close)
+    run.wait()  # one after the other: the next one may use what this one compiles
+    return run
+
+
+def _started_peer(
+    stack: ExitStack, case: Case, folder: Path, conditions: Conditions, peer: Peer
+) -> RemoteObject | None:
+    try:
+        require_peer(peer, len(case.start))
+        say(f"  {case.name}, {len(case.start)} atoms: starting {peer}")
+        return _started(stack, PeerRun, case, folder, conditions, peer)
+    except UqcvError as error:
+        say(f"  {peer}: left out, {str(error).splitlines()[0]}")
+        return None
+
+
 def _has(method: Method, case: Case) -> bool:
     """Whether a method is one of its own; over tables of neighbours the loop is what `ensemble-5` is already."""
     return method != "ensemble-5-loop" or is_best_complete(len(case.start), case.start.pbc)
 
 
-def _row(case: Case, method: Method, turns: Sequence[dict[str, float]], peak_memory: float) -> Row:
+def _row(case: Case, method: str, turns: Sequence[dict[str, float]], peak_memory: float) -> Row:
     times = {name: 1e3 * np.array([turn[name] for turn in turns]) for name in turns[0]}
     low, high = np.quantile(times["step"], (0.25, 0.75))
     parts = {name: float(np.median(values)) for name, values in times.items()}
