@@ -233,6 +233,7 @@ def benchmark_speed(
     atoms: Annotated[list[int], typer.Option(help="sizes of the crystals; 0: none")] = [100, 1000, 5000],  # noqa: B006
     turns: Annotated[int, typer.Option(min=1, help="turns of each method; medians are over turns")] = 7,
     molecule: Annotated[Path | None, typer.Option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
+    only: Annotated[list[str], typer.Option(help="methods to time beside plain-compiled, without training")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="of everything")] = 0,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
@@ -251,9 +252,11 @@ def benchmark_speed(
 
     require_writable(out)
     sizes, partial = [n for n in atoms if n], out.with_name(f"{out.name}.partial")
-    result = measure(folder, molecule or MOLECULE, sizes, Conditions(turns, seed, dtype, device), partial)
+    conditions = Conditions(turns, seed, dtype, device, tuple(only))
+    result = measure(folder, molecule or MOLECULE, sizes, conditions, partial)
     write_json(out, result)
-    Console().print(speed_table(result["rows"]), training_table(result["training"]))
+    tables = [speed_table(result["rows"]), *([training_table(result["training"])] if result["training"] else [])]
+    Console().print(*tables)
     print(f"{out} and {save_plot(result['rows'], out.with_suffix('.png'))}, seed {seed}")
 
 

@@ -10,6 +10,7 @@ from uqcv.benchmarks import speed
 from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.methods import METHODS, Conditions, Starter
 from uqcv.benchmarks.tables import PARTS, plain, save_plot, speed_table, training_table
+from uqcv.errors import InputError
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.structures import Structure, read_structures, write_structures
 
@@ -134,6 +135,33 @@ def test_it_goes_on_from_the_systems_that_are_done(case, monkeypatch, tmp_path):
     timed[:] = [0, 0]
     run(turns=3)
     assert timed == [0, 0, 22, 100], "with other settings it begins again"
+
+
+def test_only_what_was_asked_for_is_timed(case, monkeypatch):
+    started = []
+
+    class Here:
+        def __init__(self, factory, case, folder, conditions, method):
+            started.append(method)
+
+        def wait(self):
+            pass
+
+        def call(self, name, *arguments):
+            return {"step": 1.0} if name == "turn" else 0.5
+
+        def close(self):
+            started.append("closed")
+
+    monkeypatch.setattr(speed, "RemoteObject", Here)
+    rows = speed.time_methods(case, Conditions(2, 0, "float32", "cpu", ("fused",)))
+    assert [row.method for row in rows] == ["plain-compiled", "fused"] and rows[0].ms_per_step == 1000.0
+    assert started == [None, "plain-compiled", "fused", *3 * ["closed"]]
+
+
+def test_a_method_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="--only fast was given; choose from plain-eager, .*, mace-plumed"):
+        speed._require([], Conditions(2, 0, "float32", "cpu", ("fast",)))
 
 
 def test_tables_and_plot(tmp_path):

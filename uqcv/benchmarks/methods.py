@@ -31,6 +31,7 @@ Method = Literal[
     "plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "ensemble-5-loop", "monitor"
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
+REFERENCE: Method = "plain-compiled"  # that ratios are taken to
 TEMPERATURE, FRICTION = 300.0, 0.001  # K, 1/fs
 COMPONENT: Pooling = "smooth_max"
 # The bias of an ensemble is on an EXTRACV, as a fused one; its height is small, it shall cost time and move nothing.
@@ -52,12 +53,15 @@ class Conditions:
         Of velocities, thermostats and potentials.
     dtype, device
         Of the network.
+    only
+        Methods and peers to time beside `plain-compiled`; all of them if it is empty.
     """
 
     turns: int
     seed: int
     dtype: str
     device: str
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

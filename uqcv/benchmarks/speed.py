@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import tempfile
 import time
@@ -16,7 +17,7 @@ import torch
 
 import uqcv
 from uqcv.benchmarks.cases import Case, copper, crystal, molecule
-from uqcv.benchmarks.methods import METHODS, Conditions, Method, TimedRun
+from uqcv.benchmarks.methods import METHODS, REFERENCE, Conditions, Method, TimedRun
 from uqcv.benchmarks.peers import PEERS, Peer, PeerRun, require_peer
 from uqcv.errors import InputError, UqcvError
 from uqcv.files import read_json, write_json
@@ -97,7 +98,7 @@ def benchmark_speed(
         if all((row["system"], row["atoms"]) != (case.name, len(case.start)) for row in rows):
             rows += [asdict(row) for row in time_methods(case, conditions)]
             write_json(partial, result)
-    training = time_training(cases[0], seed, conditions.device)
+    training = [] if conditions.only else time_training(cases[0], seed, conditions.device)
     partial.unlink(missing_ok=True)
     return result | {"training": training}
 
@@ -107,13 +108,15 @@ def _kept(partial: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     if not partial.is_file():
         return []
     kept = read_json(partial)
-    if kept["machine"] != describe_machine() or kept["settings"] != settings:
+    if kept["machine"] != describe_machine() or kept["settings"] != json.loads(json.dumps(settings)):
         return []
     say(f"  going on from {partial}; delete it to begin again")
     return kept["rows"]
 
 
 def _require(sizes: Sequence[int], conditions: Conditions) -> None:
+    if unknown := [method for method in conditions.only if method not in (*METHODS, *PEERS)]:
+        raise InputError(f"--only {unknown[0]} was given; choose from {', '.join((*METHODS, *PEERS))}")
     for n_atoms in sizes:
         crystal(n_atoms)
     if conditions.dtype not in ("float32", "float64"):
@@ -144,10 +147,10 @@ def time_methods(case: Case, conditions: Conditions) -> list[Row]:
         say(f"  {case.name}, {len(case.start)} atoms: starting the integrator alone")
         bare = _started(stack, TimedRun, *at_work, None)
         runs: dict[str, RemoteObject] = {}
-        for own in (method for method in METHODS if _has(method, case)):
+        for own in (method for method in METHODS if _has(method, case) and _is_wanted(method, conditions)):
             say(f"  {case.name}, {len(case.start)} atoms: starting {own}")
             runs[own] = _started(stack, TimedRun, *at_work, own)
-        for peer in PEERS:
+        for peer in (peer for peer in PEERS if _is_wanted(peer, conditions)):
             if run := _started_peer(stack, *at_work, peer):
                 runs[peer] = run
         steps = {method: _steps_per_turn(run) for method, run in runs.items()}
@@ -183,6 +186,10 @@ def _started_peer(
 def _has(method: Method, case: Case) -> bool:
     """Whether a method is one of its own; over tables of neighbours the loop is what `ensemble-5` is already."""
     return method != "ensemble-5-loop" or is_best_complete(len(case.start), case.start.pbc)
+
+
+def _is_wanted(method: str, conditions: Conditions) -> bool:
+    return not conditions.only or method in (REFERENCE, *conditions.only)
 
 
 def _row(case: Case, method: str, turns: Sequence[dict[str, float]], peak_memory: float) -> Row:

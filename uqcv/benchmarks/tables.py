@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from uqcv.analysis.style import WIDTH, new_figure, styled
+from uqcv.benchmarks.methods import REFERENCE
 
 PARTS = ("forward", "backward", "plumed", "openmm", "glue")
 
@@ -30,7 +31,7 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> Table:
 def plain(rows: Sequence[dict[str, Any]], row: dict[str, Any]) -> float:
     """Return the ms per step of plain compiled dynamics of the system of `row`."""
     same = [r for r in rows if (r["system"], r["atoms"]) == (row["system"], row["atoms"])]
-    return float(next(r["ms_per_step"] for r in same if r["method"] == "plain-compiled"))
+    return float(next(r["ms_per_step"] for r in same if r["method"] == REFERENCE))
 
 
 def training_table(rows: Sequence[dict[str, Any]]) -> Table:
