@@ -145,7 +145,7 @@ def _filters(kernel: Tensor, weights: Tensor) -> Tensor:
 def _by_kernel(pulls: Tensor, weights: Tensor) -> Tensor:
     if not torch.compiler.is_compiling():
         return pulls @ weights.T
-    # A compiler writes what is concatenated where it belongs, all numbers of a pair together; of a stack it makes copies.
+    # What is concatenated a compiler writes where it belongs, all numbers of a pair together; a stack it copies.
     return torch.cat([(pulls * weights[b]).sum(dim=-1, keepdim=True) for b in range(len(weights))], dim=-1)
 
 
