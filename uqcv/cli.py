@@ -234,6 +234,7 @@ def benchmark_speed(
     turns: Annotated[int, typer.Option(min=1, help="turns of each method; medians are over turns")] = 7,
     molecule: Annotated[Path | None, typer.Option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
     only: Annotated[list[str], typer.Option(help="methods to time beside plain-compiled, without training")] = [],  # noqa: B006
+    starts: Annotated[int, typer.Option(min=1, help="processes of each method")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="of everything")] = 0,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
@@ -252,7 +253,7 @@ def benchmark_speed(
 
     require_writable(out)
     sizes, partial = [n for n in atoms if n], out.with_name(f"{out.name}.partial")
-    conditions = Conditions(turns, seed, dtype, device, tuple(only))
+    conditions = Conditions(turns, seed, dtype, device, tuple(only), starts)
     result = measure(folder, molecule or MOLECULE, sizes, conditions, partial)
     write_json(out, result)
     tables = [speed_table(result["rows"]), *([training_table(result["training"])] if result["training"] else [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Conditions:
         Of the network.
     only
         Methods and peers to time beside `plain-compiled`; all of them if it is empty.
+    starts
+        Processes of each method: one may be slower than another by a tenth for its whole life.
     """
 
     turns: int
@@ -62,6 +65,7 @@ class Conditions:
     dtype: str
     device: str
     only: tuple[str, ...] = ()
+    starts: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ class Starter:
 
     def start(self, method: Method) -> Run:
         """Return dynamics by one of the methods."""
-        folder = self.folder / method
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{method}-", dir=self.folder))
         system = bare_system(self.topology)
         cv = self._cv(method)
         with contextlib.chdir(folder):

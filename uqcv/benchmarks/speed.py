@@ -141,27 +141,34 @@ def describe_machine() -> dict[str, Any]:
 
 
 def time_methods(case: Case, conditions: Conditions) -> list[Row]:
-    """Return a row for each method, each of which had its turn, in a process of its own, again and again."""
+    """Return a row for each method, each of which had its turn, in processes of its own, again and again."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         at_work = (case, Path(scratch), conditions)
         say(f"  {case.name}, {len(case.start)} atoms: starting the integrator alone")
-        bare = _started(stack, TimedRun, *at_work, None)
-        runs: dict[str, RemoteObject] = {}
-        for own in (method for method in METHODS if _has(method, case) and _is_wanted(method, conditions)):
-            say(f"  {case.name}, {len(case.start)} atoms: starting {own}")
-            runs[own] = _started(stack, TimedRun, *at_work, own)
-        for peer in (peer for peer in PEERS if _is_wanted(peer, conditions)):
-            if run := _started_peer(stack, *at_work, peer):
-                runs[peer] = run
-        steps = {method: _steps_per_turn(run) for method, run in runs.items()}
+        bare, runs = _started(stack, TimedRun, *at_work, None), _all_started(stack, *at_work)
+        steps = {method: _steps_per_turn(own[0]) for method, own in runs.items()}
         times: dict[str, list[dict[str, float]]] = {method: [] for method in runs}
         with progress(f"{case.name}, {len(case.start)} atoms", conditions.turns) as update:
             for turn in range(conditions.turns):
                 openmm = bare.call("turn", 500)["step"]
-                for method, run in runs.items():
+                for method, run in ((method, run) for method, own in runs.items() for run in own):
                     times[method].append(run.call("turn", steps[method]) | {"openmm": openmm})
                 update(turn + 1, "")
-        return [_row(case, method, times[method], run.call("finish")) for method, run in runs.items()]
+        peaks = {method: max(run.call("finish") for run in own) for method, own in runs.items()}
+        return [_row(case, method, times[method], peaks[method]) for method in runs]
+
+
+def _all_started(stack: ExitStack, case: Case, folder: Path, conditions: Conditions) -> dict[str, list[RemoteObject]]:
+    """Return the processes of each method; peers, of which no small difference is asked, have one."""
+    runs: dict[str, list[RemoteObject]] = {}
+    for _ in range(conditions.starts):
+        for own in (method for method in METHODS if _has(method, case) and _is_wanted(method, conditions)):
+            say(f"  {case.name}, {len(case.start)} atoms: starting {own}")
+            runs.setdefault(own, []).append(_started(stack, TimedRun, case, folder, conditions, own))
+    for peer in (peer for peer in PEERS if _is_wanted(peer, conditions)):
+        if run := _started_peer(stack, case, folder, conditions, peer):
+            runs[peer] = [run]
+    return runs
 
 
 def _started(stack: ExitStack, *arguments: Any) -> RemoteObject:
