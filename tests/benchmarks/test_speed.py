@@ -86,6 +86,15 @@ def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monk
     assert counts["pycv"] == 2 * counts["fused"]
 
 
+@pytest.mark.parametrize("text", ["", "[1]", '{"machine": {}}'])
+def test_a_broken_partial_file_is_named(tmp_path, text):
+    partial = tmp_path / "speed.json.partial"
+    partial.write_text(text)
+    with pytest.raises(InputError, match=r"speed.json.partial: cannot be read as a benchmark .*; delete it to begin"):
+        speed.benchmark_speed(tmp_path, tmp_path, [], Conditions(2, 0, "float32", "cpu"), partial)
+    assert list(tmp_path.iterdir()) == [partial] and partial.read_text() == text
+
+
 def test_training_is_timed_on_one_core_and_on_all(case, monkeypatch):
     asked = []
     monkeypatch.setattr(speed, "available_cores", lambda: 3)

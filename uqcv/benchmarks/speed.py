@@ -20,7 +20,7 @@ from uqcv.benchmarks.cases import Case, copper, crystal, molecule
 from uqcv.benchmarks.methods import METHODS, REFERENCE, Conditions, Method, TimedRun
 from uqcv.benchmarks.peers import PEERS, Peer, PeerRun, require_peer
 from uqcv.errors import InputError, UqcvError
-from uqcv.files import read_json, write_json
+from uqcv.files import read_with, write_json
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.neighbors import is_best_complete
 from uqcv.potentials.painn import PaiNNSettings
@@ -90,9 +90,9 @@ def benchmark_speed(
         For sizes, a precision or a device that cannot be.
     """
     _require(sizes, conditions)
-    seed, settings = conditions.seed, asdict(conditions)
-    cases = [molecule(folder, molecule_pdb, seed), *(copper(folder, n, seed) for n in sizes)]
+    seed, settings = conditions.seed, asdict(conditions) | {"molecule": str(molecule_pdb)}
     rows = _kept(partial, settings)
+    cases = [molecule(folder, molecule_pdb, seed), *(copper(folder, n, seed) for n in sizes)]
     result = {"machine": describe_machine(), "settings": settings, "rows": rows}
     for case in cases:
         if all((row["system"], row["atoms"]) != (case.name, len(case.start)) for row in rows):
@@ -107,11 +107,17 @@ def _kept(partial: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows that a benchmark with these settings on this machine left when it was stopped."""
     if not partial.is_file():
         return []
-    kept = read_json(partial)
-    if kept["machine"] != describe_machine() or kept["settings"] != json.loads(json.dumps(settings)):
+    kind = "a benchmark that was stopped; delete it to begin again"
+    machine, before, rows = read_with(partial, _machine_settings_rows, kind)
+    if machine != describe_machine() or before != json.loads(json.dumps(settings)):
         return []
     say(f"  going on from {partial}; delete it to begin again")
-    return kept["rows"]
+    return rows
+
+
+def _machine_settings_rows(path: Path) -> tuple[Any, Any, list[dict[str, Any]]]:
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    return kept["machine"], kept["settings"], kept["rows"]
 
 
 def _require(sizes: Sequence[int], conditions: Conditions) -> None:
