@@ -9,6 +9,7 @@ from openmm import app, unit
 from uqcv.benchmarks import ensemble
 from uqcv.benchmarks.ensemble import Ensemble, EnsembleForce, Loop, members_of
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.potentials.passes import AutogradPasses
 from uqcv.simulation.forces import add_function, bare_system
 
 RESTRAINT = "u: EXTRACV NAME=u\nRESTRAINT ARG=u AT=0 KAPPA=30000\n"
@@ -24,8 +25,9 @@ def test_members_are_evaluated_as_each_alone(cv, molecule):
     members = members_of(cv.bundle.potential, numbers, torch.float64)
     graph = cv.graph_at(molecule.positions, np.zeros((3, 3)))
     energies = torch.stack([member.potential(graph).energies[0] for member in members])
-    for form in (Ensemble(members), Loop(members)):
-        mean, deviation = form(graph.positions, graph.offsets, graph.links)
+    for form in (AutogradPasses(Ensemble(members)), Loop([AutogradPasses(member) for member in members])):
+        (mean, deviation), _ = form.forward(graph.positions, graph.offsets, graph.links)
+        mean, deviation = mean.detach(), deviation.detach()
         torch.testing.assert_close(mean, energies.mean())
         torch.testing.assert_close(deviation, energies.std())
         assert deviation > 0
@@ -35,7 +37,7 @@ def test_members_are_evaluated_as_each_alone(cv, molecule):
 def test_forces_are_the_derivative_through_openmm_and_plumed(
     cv, molecule, topology_path, assert_gradient, monkeypatch, tmp_path, batched
 ):
-    monkeypatch.setattr(ensemble, "compiled_or_eager", lambda network, tables: network)
+    monkeypatch.setattr(ensemble, "compiled_passes", lambda network, complete: AutogradPasses(network))
     pdb = app.PDBFile(str(topology_path))
     system = bare_system(pdb.topology)
     force = EnsembleForce(cv, RESTRAINT, molecule.masses, 5e-4, 300.0, tmp_path / "plumed.log", batched)

@@ -11,6 +11,7 @@ from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.methods import METHODS, Conditions, Starter
 from uqcv.benchmarks.tables import PARTS, plain, save_plot, speed_table, training_table
 from uqcv.errors import InputError
+from uqcv.potentials.passes import AutogradPasses
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.structures import Structure, read_structures, write_structures
 
@@ -48,7 +49,7 @@ def test_methods_side_by_side(case, monkeypatch, tmp_path):
 def test_hills_go_to_the_folder_of_the_run(case, monkeypatch, tmp_path):
     """PLUMED opens HILLS at the first hill, long after it was started."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_or_eager", lambda network, tables: network)
+    monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_passes", lambda network, *_: AutogradPasses(network))
     run = Starter(case, tmp_path / "runs", Conditions(1, 0, "float64", "cpu")).start("fused")
     run.step(130)  # a hill every 100 steps of 0.5 fs
     run.close()
@@ -63,7 +64,7 @@ def test_hills_go_to_the_folder_of_the_run(case, monkeypatch, tmp_path):
 def test_a_shared_evaluation_is_one_and_an_unshared_one_two(case, tmp_path, monkeypatch):
     """What `pycv` and `pycv-shared` differ in, by counting forward passes."""
     counts = {}
-    monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_or_eager", lambda network, tables: network)
+    monkeypatch.setattr("uqcv.colvars.uncertainty_cv.compiled_passes", lambda network, *_: AutogradPasses(network))
     for method in ("pycv", "pycv-shared", "fused"):
         starter, made = Starter(case, tmp_path / "runs", Conditions(1, 0, "float64", "cpu")), []
         original = Starter._cv

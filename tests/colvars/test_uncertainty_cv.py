@@ -303,9 +303,8 @@ def test_a_compiled_crystal_is_the_same_as_eager_while_its_pairs_change(crystal_
 def largest_kept(cv: UncertaintyCV, positions: np.ndarray, cell: np.ndarray) -> int:
     """Numbers in the largest tensor that waits for the backward pass."""
     graph = cv.graph_at(positions, cell)
-    leaves = graph.positions.requires_grad_(True), graph.offsets.requires_grad_(True)
-    backward = cv.network(*leaves, graph.links)[0].grad_fn
-    return max(tensor.numel() for tensor in backward.saved_tensors)
+    (summary, *_), _ = cv.passes.forward(graph.positions, graph.offsets, graph.links)
+    return max(tensor.numel() for tensor in summary.grad_fn.saved_tensors)
 
 
 def pairs_times_features(cv: UncertaintyCV, positions: np.ndarray, cell: np.ndarray) -> int:

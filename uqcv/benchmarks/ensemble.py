@@ -7,8 +7,9 @@ the other, each compiled. Batching wins where matrices are small; over tables of
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
-from uqcv.potentials.compilation import compiled_or_eager
 from uqcv.potentials.links import Links
+from uqcv.potentials.passes import Output, Passes
 from uqcv.potentials.potential import Potential
+from uqcv.potentials.recording import compiled_passes
 from uqcv.simulation.dynamics import State
 from uqcv.simulation.forces import positions_and_box
 from uqcv.simulation.plumed_bridge import PlumedBridge
@@ -37,9 +39,9 @@ class _Member(nn.Module):
         self.species: Tensor
         self.register_buffer("species", potential.species(numbers))
 
-    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Tensor:
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
         vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
-        return self.potential.atomic(self.species, vectors, links)[0].sum()
+        return (self.potential.atomic(self.species, vectors, links)[0].sum(),)
 
 
 def members_of(potential: Potential, numbers: Tensor, dtype: torch.dtype) -> list[_Member]:
@@ -53,28 +55,47 @@ class Ensemble(nn.Module):
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.template = copy.deepcopy(members[0])
-        self.parameters_, self.buffers_ = stack_module_state(list(members))
+        parameters, buffers = stack_module_state(list(members))
+        self._names = {name: name.replace(".", "-") for name in parameters | buffers}
+        for name, stack in (parameters | buffers).items():
+            self.register_buffer(self._names[name], stack.detach())
 
-    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
         """Return mean and deviation."""
 
-        def one(parameters: dict, buffers: dict) -> Tensor:
-            return functional_call(self.template, (parameters, buffers), (positions, offsets, links))
+        def one(state: dict[str, Tensor]) -> Tensor:
+            (energy,) = functional_call(self.template, state, (positions, offsets, links))
+            return energy
 
-        energies = torch.vmap(one)(self.parameters_, self.buffers_)
+        energies = torch.vmap(one)({name: self.get_buffer(stacked) for name, stacked in self._names.items()})
         return energies.mean(), energies.std()
 
 
 class Loop:
-    """The same, one member after the other."""
+    """The passes of the same, one member after the other.
 
-    def __init__(self, members: Sequence[Callable[..., Tensor]]) -> None:
+    Parameters
+    ----------
+    members
+        Passes of each.
+    """
+
+    def __init__(self, members: Sequence[Passes]) -> None:
         self.members = members
 
-    def __call__(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Output, Any]:
         """Return mean and deviation."""
-        energies = torch.stack([member(positions, offsets, links) for member in self.members])
-        return energies.mean(), energies.std()
+        pairs = [member.forward(positions, offsets, links) for member in self.members]
+        energies = torch.stack([energy.detach() for (energy,), _ in pairs])
+        return (energies.mean(), energies.std()), (energies, [saved for _, saved in pairs])
+
+    def backward(self, saved: Any, weights: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        """Return the derivative of a weighted sum of both by positions."""
+        energies, kept = saved
+        leaf = energies.clone().requires_grad_(True)
+        (factors,) = torch.autograd.grad((leaf.mean(), leaf.std()), leaf, weights)
+        gradients = [m.backward(s, [f])[0] for m, s, f in zip(self.members, kept, factors.unbind(), strict=True)]
+        return [torch.stack(gradients).sum(dim=0)]
 
 
 def _varied(potential: Potential, seed: int) -> Potential:
@@ -116,11 +137,11 @@ class EnsembleForce:
         self.cv = cv
         numbers = torch.as_tensor(cv.numbers, device=cv.device)
         members = members_of(cv.bundle.potential, numbers, cv.dtype)
-        self.network: Callable[..., tuple[Tensor, Tensor]]
+        self.passes: Passes
         if batched:
-            self.network = compiled_or_eager(Ensemble(members), tables=not cv.is_complete)
+            self.passes = compiled_passes(Ensemble(members), cv.is_complete)
         else:
-            self.network = Loop([compiled_or_eager(member, tables=not cv.is_complete) for member in members])
+            self.passes = Loop([compiled_passes(member, cv.is_complete) for member in members])
         self.bridge = PlumedBridge(text, masses, time_step, temperature, None, log, ("u",))
 
     def __call__(self, state: State) -> tuple[float, np.ndarray]:
@@ -128,10 +149,10 @@ class EnsembleForce:
         positions, box = positions_and_box(state, bool(self.cv.pbc.any()))
         cell = np.zeros((3, 3)) if box is None else box * NM_TO_ANGSTROM
         graph = self.cv.graph_at(positions * NM_TO_ANGSTROM, cell)
-        graph.positions.requires_grad_(True)
-        energy, deviation = self.network(graph.positions, graph.offsets, graph.links)
-        bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box, {"u": float(deviation.detach())})
+        (energy, deviation), saved = self.passes.forward(graph.positions, graph.offsets, graph.links)
+        bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box, {"u": deviation.item()})
         slope = -self.bridge.extra_forces["u"] / EV_TO_KJMOL
-        (gradient,) = torch.autograd.grad(energy + slope * deviation, graph.positions)
+        weights = [energy.new_tensor(1.0), energy.new_tensor(slope)]
+        (gradient,) = self.passes.backward(saved, weights)
         own = -gradient.to("cpu", torch.float64).numpy() * EV_PER_ANGSTROM_TO_KJMOL_PER_NM
-        return float(energy.detach()) * EV_TO_KJMOL + bias, own + forces
+        return energy.item() * EV_TO_KJMOL + bias, own + forces

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.potentials.links import Links
+from uqcv.potentials.passes import Output
 from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, compress, counted_atoms, pool, standardise
 
-# What a network returns: a summary (energy in eV, then pooled uncertainties; float64, so that one backward pass with
-# one tensor of weights gives the forces of any bias), and what there is of each atom.
-Output = tuple[Tensor, ...]
+# First output of a network: energy in eV, then pooled uncertainties; float64, so that one backward pass with one tensor
+# of weights gives the forces of any bias. Behind it comes what there is of each atom.
 SUMMARY: tuple[str, ...] = ("energy", *GLOBAL_POOLINGS)
 
 
@@ -63,7 +63,10 @@ class UncertaintyNetwork(EnergyNetwork):
         super().__init__(bundle, numbers, dtype)
         settings, device = bundle.settings, numbers.device
         self.uncertainty = copy.deepcopy(bundle.uncertainty).to(device, dtype)
-        self.members = self.uncertainty.members(numbers)
+        members = self.uncertainty.members(numbers)
+        self._groups = tuple(members)
+        for name, indices in members.items():
+            self.register_buffer(f"members_{name}", indices)
         self.pooling = settings.pooling
         self.standard: Tensor
         self.counted: Tensor
@@ -74,7 +77,8 @@ class UncertaintyNetwork(EnergyNetwork):
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
         """Return the `SUMMARY` and the transformed uncertainty of each atom, shape (n,)."""
         energies, features = self.atomic(positions, offsets, links)
-        scores = self.uncertainty.score_members(features, self.members)
+        members = {name: self.get_buffer(f"members_{name}") for name in self._groups}
+        scores = self.uncertainty.score_members(features, members)
         z = standardise(scores, self.standard[0], self.standard[1])
         values = compress(z) if self.pooling.transform == "log" else z
         counted = values.index_select(0, self.counted)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.uncertainty_cv import Evaluation, UncertaintyCV, shared_cv
+from uqcv.colvars.evaluation import Evaluation
+from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.errors import InputError
 from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM

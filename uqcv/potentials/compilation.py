@@ -53,7 +53,7 @@ def compiled_or_eager(function: Callable, tables: bool = False) -> Callable:
         Whether it sums over tables of neighbours.
     """
     if not has_compiler():
-        _say_eager("no C++ compiler was found")
+        say_eager("no C++ compiler was found")
         return function
     keep_compiled_code()
     # Two gradients are taken from one forward pass: its buffers must outlive the first of them.
@@ -106,12 +106,13 @@ class _Compiled:
                 warnings.filterwarnings("ignore", category=FutureWarning, module="torch")  # of torch about itself
                 result = self._function(*arguments)
         except RuntimeError as error:
-            _say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
+            say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
             self._function = self._eager
             result = self._eager(*arguments)
         self._works = True
         return result
 
 
-def _say_eager(reason: str) -> None:
+def say_eager(reason: str) -> None:
+    """Tell the user why the network is not compiled."""
     print(f"uqcv: {reason}, the network runs uncompiled (slower, same numbers)", file=sys.stderr)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from openmm import app, unit
 
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.uncertainty_cv import Evaluation, UncertaintyCV, shared_cv
+from uqcv.colvars.evaluation import Evaluation
+from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.errors import InputError, PlumedInputError
 from uqcv.simulation.fusing import FusedInput, NotFused, fuse
 from uqcv.simulation.plumed_bridge import PlumedBridge

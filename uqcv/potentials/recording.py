@@ -1,0 +1,225 @@
+"""Both passes of a network over complete links as compiled code that is called directly.
+
+What torch.compile puts around compiled code, guards before it and autograd behind it, costs a small molecule a quarter
+of a step. Here all operations of forward and backward pass are recorded once (make_fx), parted into the two by torch's
+own partitioner, and compiled each; a step then calls them with positions and weights. Weights are arguments: code on
+disk serves every network of the same architecture and size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import torch
+import torch._functorch.config
+import torch._inductor
+from functorch.compile import min_cut_rematerialization_partition
+from torch import Tensor, nn
+from torch._inductor.decomposition import select_decomp_table
+from torch.func import functional_call
+from torch.fx import GraphModule, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from uqcv.potentials.compilation import OPTIONS, compiled_or_eager, has_compiler, keep_compiled_code, say_eager
+from uqcv.potentials.links import CompleteLinks, Links
+from uqcv.potentials.passes import AutogradPasses, Output, Passes
+
+GRAIN = 16  # numbers; each weight begins where a vector register likes it
+GEOMETRY = 2  # positions and offsets come before weights
+
+
+def compiled_passes(network: nn.Module, complete: bool, by_offsets: bool = False) -> Passes:
+    """Return the compiled passes of a network, which are compiled at the first call.
+
+    Parameters
+    ----------
+    network
+        From positions, offsets and links to outputs; its weights may differ from run to run, its architecture may not.
+    complete
+        Whether links are complete. Over tables of neighbours torch.compile does it: there is more to compute in a
+        step, and tables change their width.
+    by_offsets
+        Whether derivatives by offsets are wanted too.
+    """
+    if complete and not by_offsets:
+        return CompiledPasses(network)
+    return AutogradPasses(compiled_or_eager(network, tables=not complete), by_offsets)
+
+
+class Weights:
+    """All parameters and buffers of a module, packed: each tensor that compiled code is given costs a microsecond.
+
+    Attributes
+    ----------
+    packed
+        One tensor for each data type.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+        self._places: list[tuple[str, int, int, torch.Size]] = []
+        self.packed: list[Tensor] = []
+        for kind, dtype in enumerate(sorted({tensor.dtype for tensor in tensors.values()}, key=str)):
+            parts, start = [], 0
+            for name, tensor in tensors.items():
+                if tensor.dtype == dtype:
+                    self._places.append((name, kind, start, tensor.shape))
+                    parts.append(nn.functional.pad(tensor.detach().flatten(), (0, -tensor.numel() % GRAIN)))
+                    start += len(parts[-1])
+            self.packed.append(torch.cat(parts))
+
+    def unpack(self, packed: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the tensors by name, as views."""
+        return {
+            name: packed[kind][start : start + shape.numel()].view(shape) for name, kind, start, shape in self._places
+        }
+
+
+class Recording(NamedTuple):
+    """Graphs of both passes.
+
+    Attributes
+    ----------
+    forward
+        From positions, offsets and packed weights to outputs and what is saved.
+    backward
+        From what `inputs` says to the derivative by positions.
+    fixed
+        What `backward` needs of the weights alone.
+    inputs
+        Of `backward`: indices into positions, offsets, packed weights, fixed, saved and weights of outputs, in a row.
+    """
+
+    forward: GraphModule
+    backward: GraphModule
+    fixed: list[Tensor]
+    inputs: list[int]
+
+
+class RecordedPasses:
+    """Compiled passes of one network for one number of atoms.
+
+    Parameters
+    ----------
+    network
+        From positions, offsets and links to outputs.
+    positions, offsets, links
+        To record with.
+    """
+
+    def __init__(self, network: nn.Module, positions: Tensor, offsets: Tensor, links: CompleteLinks) -> None:
+        weights = Weights(network)
+
+        def run(positions: Tensor, offsets: Tensor, *packed: Tensor) -> Output:
+            outputs: Output = functional_call(network, weights.unpack(packed), (positions, offsets, links))
+            return outputs
+
+        arguments = [positions.detach(), offsets.detach(), *weights.packed]
+        self._zeros = [torch.zeros_like(output) for output in run(*arguments)]
+        recording = _record(run, arguments, self._zeros)
+        self._constants, self._n_outputs = arguments[GEOMETRY:], len(self._zeros)
+        self._forward = _compiled(recording.forward, arguments)
+        self._fixed = [*self._constants, *recording.fixed]
+        self._chosen: Callable[[list[Tensor]], tuple[Tensor, ...]] = itemgetter(*recording.inputs)
+        _, saved = self.forward(arguments[0], arguments[1], links)
+        self._backward = _compiled(recording.backward, self._chosen([*saved, *self._zeros]))
+
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Output, list[Tensor]]:
+        """See `Passes`."""
+        values = self._forward(positions, offsets, *self._constants)
+        return tuple(values[: self._n_outputs]), [positions, offsets, *self._fixed, *values[self._n_outputs :]]
+
+    def backward(self, saved: list[Tensor], weights: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        """See `Passes`."""
+        factors = [zero if weight is None else weight for weight, zero in zip(weights, self._zeros, strict=True)]
+        gradients: Sequence[Tensor] = self._backward(*self._chosen([*saved, *factors]))
+        return gradients
+
+
+class CompiledPasses:
+    """Passes that are recorded and compiled at the first call; torch's own where that cannot be.
+
+    Parameters
+    ----------
+    network
+        Of complete links.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._passes: Passes | None = None
+
+    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Output, Any]:
+        """See `Passes`."""
+        if self._passes is None:
+            self._passes = self._recorded(positions, offsets, links)
+        return self._passes.forward(positions, offsets, links)
+
+    def backward(self, saved: Any, weights: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        """See `Passes`."""
+        assert self._passes is not None
+        return self._passes.backward(saved, weights)
+
+    def _recorded(self, positions: Tensor, offsets: Tensor, links: Links) -> Passes:
+        assert isinstance(links, CompleteLinks)
+        if not has_compiler():
+            say_eager("no C++ compiler was found")
+            return AutogradPasses(self._network)
+        keep_compiled_code()
+        try:
+            return RecordedPasses(self._network, positions, offsets, links)
+        except RuntimeError as error:
+            say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
+            return AutogradPasses(self._network)
+
+
+def _record(run: Callable[..., Output], arguments: list[Tensor], zeros: list[Tensor]) -> Recording:
+    """Return the graphs of `run` and of its derivative by the first of its arguments."""
+
+    def both(primals: list[Tensor], tangents: list[Tensor]) -> list[Tensor]:
+        outputs = run(*primals)
+        gradients = torch.autograd.grad(outputs, primals[:1], tangents)
+        return [*(output.detach() for output in outputs), *gradients]
+
+    leaf = arguments[0].clone().requires_grad_(True)
+    joint = make_fx(both, decomposition_table=select_decomp_table())([leaf, *arguments[1:]], zeros)
+    # What was made of pairs is computed again rather than kept: the rest then stays in the cache of a core.
+    with torch._functorch.config.patch(aggressive_recomputation=True):
+        forward, backward = min_cut_rematerialization_partition(joint, None, num_fwd_outputs=len(zeros))
+    fixed = _without_fixed(forward, arguments, len(zeros))
+    (result,) = (node for node in forward.graph.nodes if node.op == "output")
+    kept = [node.name for node in result.args[0][len(zeros) :]]
+    tangents = [f"tangents_{k + 1}" for k in range(len(zeros))]
+    row = [*(f"primals_{k + 1}" for k in range(len(arguments))), *fixed, *kept, *tangents]
+    return Recording(forward, backward, list(fixed.values()), [row.index(node.name) for node in _inputs(backward)])
+
+
+def _inputs(graph: GraphModule) -> list[Node]:
+    return [node for node in graph.graph.nodes if node.op == "placeholder"]
+
+
+def _without_fixed(forward: GraphModule, arguments: list[Tensor], n_outputs: int) -> dict[str, Tensor]:
+    """Take out of what is saved the arguments themselves and parts of them; return these parts by name."""
+    (result,) = (node for node in forward.graph.nodes if node.op == "output")
+    places = {argument.untyped_storage().data_ptr() for argument in arguments[GEOMETRY:]}
+    saved = result.args[0][n_outputs:]
+    values = dict(zip(saved, forward(*arguments)[n_outputs:], strict=True))
+    given = set(_inputs(forward))
+    fixed = {n: v for n, v in values.items() if v.untyped_storage().data_ptr() in places and n not in given}
+    kept = [node for node in saved if node not in fixed and node not in given]
+    result.args = ((*result.args[0][:n_outputs], *kept),)
+    forward.graph.eliminate_dead_code()
+    forward.recompile()
+    return {node.name: value for node, value in fixed.items()}
+
+
+def _compiled(graph: GraphModule, arguments: Sequence[Tensor]) -> Callable[..., Sequence[Tensor]]:
+    for node in graph.graph.nodes:
+        node.meta.clear()  # of the tensors that were recorded with
+    options = {"config_patches": OPTIONS}
+    with torch.no_grad():
+        return torch._inductor.standalone_compile(
+            graph, list(arguments), dynamic_shapes="from_example_inputs", options=options, donate_graph_module=True
+        )
