@@ -300,6 +300,16 @@ def test_a_compiled_crystal_is_the_same_as_eager_while_its_pairs_change(crystal_
     assert largest_kept(compiled, positions, cell) < pairs_times_features(compiled, positions, cell)
 
 
+def test_compiled_gradients_hold_in_single_precision_wherever_it_rounds(bundle, molecule):
+    """A derivative that computes values again must not ask which of them equals one that was rounded otherwise."""
+    compiled, eager = (UncertaintyCV(bundle, molecule.numbers, dtype=torch.float32, compiled=c) for c in (True, False))
+    random, slopes = np.random.default_rng(0), {"mean": 0.1, "max": 0.2, "smooth_max": -0.1, "local_mean_max": 0.1}
+    for _ in range(200):
+        positions = molecule.positions + random.normal(scale=0.05, size=molecule.positions.shape)
+        a, b = (cv.evaluate(positions).forces(slopes) for cv in (compiled, eager))
+        np.testing.assert_allclose(a, b, atol=2e-5 * abs(b).max())
+
+
 def largest_kept(cv: UncertaintyCV, positions: np.ndarray, cell: np.ndarray) -> int:
     """Numbers in the largest tensor that waits for the backward pass."""
     graph = cv.graph_at(positions, cell)

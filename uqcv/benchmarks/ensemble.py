@@ -146,12 +146,12 @@ class EnsembleForce:
 
     def __call__(self, state: State) -> tuple[float, np.ndarray]:
         """Return energy (kJ/mol) and forces (kJ/mol/nm) of network and bias."""
-        positions, box = positions_and_box(state, bool(self.cv.pbc.any()))
+        positions, box = positions_and_box(state, self.cv.is_periodic)
         cell = np.zeros((3, 3)) if box is None else box * NM_TO_ANGSTROM
         graph = self.cv.graph_at(positions * NM_TO_ANGSTROM, cell)
         (energy, deviation), saved = self.passes.forward(graph.positions, graph.offsets, graph.links)
-        bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box, {"u": deviation.item()})
-        slope = -self.bridge.extra_forces["u"] / EV_TO_KJMOL
+        bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box, [deviation.item()])
+        slope = -self.bridge.extra_forces[0] / EV_TO_KJMOL
         weights = [energy.new_tensor(1.0), energy.new_tensor(slope)]
         (gradient,) = self.passes.backward(saved, weights)
         own = -gradient.to("cpu", torch.float64).numpy() * EV_PER_ANGSTROM_TO_KJMOL_PER_NM

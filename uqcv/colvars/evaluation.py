@@ -102,7 +102,7 @@ class Evaluation:
     def _differentiate(self, weights: Mapping[str, float]) -> list[Array]:
         """Return the derivatives of a weighted sum of energy and pooled uncertainties, from one backward pass."""
         summary = self._output[0]
-        wanted = np.array([weights.get(name, 0.0) for name in SUMMARY[: len(summary)]])
+        wanted = np.array([weights.get(name, 0.0) for name in SUMMARY[: len(self._summary)]])
         factors: list[Tensor | None] = [torch.from_numpy(wanted).to(summary.device), None]
         direct: Sequence[Tensor] = ()
         if slope := weights.get("local_mean_max"):

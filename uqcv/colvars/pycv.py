@@ -116,4 +116,4 @@ class PyCV:
         return value, slope * gradient, -slope * evaluation.strain_gradient(kind)
 
     def _cell(self, action: Any) -> np.ndarray | None:
-        return action.getPbc().getBox() * NM_TO_ANGSTROM if self.cv.pbc.any() else None
+        return action.getPbc().getBox() * NM_TO_ANGSTROM if self.cv.is_periodic else None

@@ -51,6 +51,8 @@ class UncertaintyCV:
     ----------
     passes
         Of the network, an `UncertaintyNetwork` or `EnergyNetwork`.
+    is_periodic
+        Whether any direction is.
     is_complete
         Whether all pairs of atoms are evaluated, or those of a neighbour list.
     n_evaluations
@@ -75,7 +77,7 @@ class UncertaintyCV:
         self.bundle = bundle
         self.numbers = np.asarray(numbers, dtype=np.int64)
         self.pbc = np.asarray(pbc, dtype=bool)
-        self._periodic = bool(self.pbc.any())
+        self.is_periodic = bool(self.pbc.any())
         self.is_complete = is_best_complete(len(self.numbers), self.pbc)
         self.dtype, self.device, self._compiled = dtype, device, compiled
         self._settings = bundle.settings
@@ -96,8 +98,8 @@ class UncertaintyCV:
         kind = UncertaintyNetwork if self.uncertain else EnergyNetwork
         network = kind(self.bundle, torch.as_tensor(self.numbers, device=self.device), self.dtype)
         if self._compiled:
-            return compiled_passes(network, self.is_complete, self._periodic)
-        return AutogradPasses(network, self._periodic)
+            return compiled_passes(network, self.is_complete, self.is_periodic)
+        return AutogradPasses(network, self.is_periodic)
 
     def need_uncertainty(self) -> None:
         """Evaluate uncertainties too from here on, if that is not so already; it changes the compiled network."""
@@ -120,7 +122,7 @@ class UncertaintyCV:
         positions = np.asarray(positions, dtype=np.float64)
         if positions.shape != (expected := (len(self.numbers), 3)):
             raise InputError(f"positions: shape {positions.shape} was given; {expected} is expected")
-        cell = np.asarray(cell, dtype=np.float64) if self._periodic and cell is not None else NO_CELL
+        cell = np.asarray(cell, dtype=np.float64) if self.is_periodic and cell is not None else NO_CELL
         place = positions.tobytes() + cell.tobytes()
         if self._last is None or self._last[0] != place:
             self._last = None  # its memory serves the next pass
@@ -132,7 +134,7 @@ class UncertaintyCV:
             raise InputError("positions: NaN or infinity was given; the simulation has blown up before this step")
         self.n_evaluations += 1
         graph = self.graph_at(positions, cell)
-        return Evaluation(self.passes, graph, self._periodic, self._pool_locally)
+        return Evaluation(self.passes, graph, self.is_periodic, self._pool_locally)
 
     def _pool_locally(self, atomic: Tensor, graph: Graph) -> Tensor:
         def weights() -> Tensor:

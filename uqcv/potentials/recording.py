@@ -18,7 +18,7 @@ import torch._inductor
 from functorch.compile import min_cut_rematerialization_partition
 from torch import Tensor, nn
 from torch._inductor.decomposition import select_decomp_table
-from torch.func import functional_call
+from torch.func import functional_call, functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -86,15 +86,12 @@ class Recording(NamedTuple):
         From positions, offsets and packed weights to outputs and what is saved.
     backward
         From what `inputs` says to the derivative by positions.
-    fixed
-        What `backward` needs of the weights alone.
     inputs
-        Of `backward`: indices into positions, offsets, packed weights, fixed, saved and weights of outputs, in a row.
+        Of `backward`: indices into positions, offsets, packed weights, saved and weights of outputs, in a row.
     """
 
     forward: GraphModule
     backward: GraphModule
-    fixed: list[Tensor]
     inputs: list[int]
 
 
@@ -119,17 +116,17 @@ class RecordedPasses:
         arguments = [positions.detach(), offsets.detach(), *weights.packed]
         self._zeros = [torch.zeros_like(output) for output in run(*arguments)]
         recording = _record(run, arguments, self._zeros)
-        self._constants, self._n_outputs = arguments[GEOMETRY:], len(self._zeros)
+        self._weights, self._n_outputs = weights.packed, len(self._zeros)
         self._forward = _compiled(recording.forward, arguments)
-        self._fixed = [*self._constants, *recording.fixed]
         self._chosen: Callable[[list[Tensor]], tuple[Tensor, ...]] = itemgetter(*recording.inputs)
         _, saved = self.forward(arguments[0], arguments[1], links)
         self._backward = _compiled(recording.backward, self._chosen([*saved, *self._zeros]))
 
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Output, list[Tensor]]:
         """See `Passes`."""
-        values = self._forward(positions, offsets, *self._constants)
-        return tuple(values[: self._n_outputs]), [positions, offsets, *self._fixed, *values[self._n_outputs :]]
+        outputs = self._n_outputs
+        values = self._forward(positions, offsets, *self._weights)
+        return tuple(values[:outputs]), [positions, offsets, *self._weights, *values[outputs:]]
 
     def backward(self, saved: list[Tensor], weights: Sequence[Tensor | None]) -> Sequence[Tensor]:
         """See `Passes`."""
@@ -178,41 +175,61 @@ class CompiledPasses:
 def _record(run: Callable[..., Output], arguments: list[Tensor], zeros: list[Tensor]) -> Recording:
     """Return the graphs of `run` and of its derivative by the first of its arguments."""
 
-    def both(primals: list[Tensor], tangents: list[Tensor]) -> list[Tensor]:
-        outputs = run(*primals)
-        gradients = torch.autograd.grad(outputs, primals[:1], tangents)
+    def both(*values: Tensor) -> list[Tensor]:
+        outputs = run(*values[: len(arguments)])
+        gradients = torch.autograd.grad(outputs, values[:1], values[len(arguments) :])
         return [*(output.detach() for output in outputs), *gradients]
 
     leaf = arguments[0].clone().requires_grad_(True)
-    joint = make_fx(both, decomposition_table=select_decomp_table())([leaf, *arguments[1:]], zeros)
+    recorded = make_fx(both)(leaf, *arguments[1:], *zeros)
+
+    def named(primals: list[Tensor], tangents: list[Tensor]) -> list[Tensor]:
+        # Operations in place cannot be moved from one pass to the other: they are replaced by those that are not.
+        values: list[Tensor] = functionalize(recorded)(*primals, *tangents)
+        return values
+
+    joint = make_fx(named, decomposition_table=select_decomp_table())(arguments, zeros)
     # What was made of pairs is computed again rather than kept: the rest then stays in the cache of a core.
     with torch._functorch.config.patch(aggressive_recomputation=True):
         forward, backward = min_cut_rematerialization_partition(joint, None, num_fwd_outputs=len(zeros))
-    fixed = _without_fixed(forward, arguments, len(zeros))
-    (result,) = (node for node in forward.graph.nodes if node.op == "output")
-    kept = [node.name for node in result.args[0][len(zeros) :]]
+    kept = _keep_no_views(forward, backward, arguments, len(zeros))
     tangents = [f"tangents_{k + 1}" for k in range(len(zeros))]
-    row = [*(f"primals_{k + 1}" for k in range(len(arguments))), *fixed, *kept, *tangents]
-    return Recording(forward, backward, list(fixed.values()), [row.index(node.name) for node in _inputs(backward)])
+    row = [*(f"primals_{k + 1}" for k in range(len(arguments))), *kept, *tangents]
+    return Recording(forward, backward, [row.index(node.name) for node in _inputs(backward)])
 
 
 def _inputs(graph: GraphModule) -> list[Node]:
     return [node for node in graph.graph.nodes if node.op == "placeholder"]
 
 
-def _without_fixed(forward: GraphModule, arguments: list[Tensor], n_outputs: int) -> dict[str, Tensor]:
-    """Take out of what is saved the arguments themselves and parts of them; return these parts by name."""
+def _keep_no_views(forward: GraphModule, backward: GraphModule, arguments: list[Tensor], n_outputs: int) -> list[str]:
+    """Let `backward` take views of arguments for itself; return the names of what `forward` saves beside them."""
     (result,) = (node for node in forward.graph.nodes if node.op == "output")
-    places = {argument.untyped_storage().data_ptr() for argument in arguments[GEOMETRY:]}
-    saved = result.args[0][n_outputs:]
-    values = dict(zip(saved, forward(*arguments)[n_outputs:], strict=True))
-    given = set(_inputs(forward))
-    fixed = {n: v for n, v in values.items() if v.untyped_storage().data_ptr() in places and n not in given}
-    kept = [node for node in saved if node not in fixed and node not in given]
+    saved, values = result.args[0][n_outputs:], forward(*arguments)[n_outputs:]
+    places = {argument.untyped_storage().data_ptr() for argument in arguments}
+    views = [n for n, v in zip(saved, values, strict=True) if v.untyped_storage().data_ptr() in places]
+    kept = [node for node in saved if node not in views]
     result.args = ((*result.args[0][:n_outputs], *kept),)
-    forward.graph.eliminate_dead_code()
     forward.recompile()
-    return {node.name: value for node, value in fixed.items()}
+    _take_views(backward, [node for node in views if node.op != "placeholder"])
+    return [node.name for node in kept]
+
+
+def _take_views(backward: GraphModule, views: list[Node]) -> None:
+    graph, given = backward.graph, {node.name: node for node in _inputs(backward)}
+    first = next(node for node in graph.nodes if node.op != "placeholder")
+
+    def taken(node: Node) -> Node:
+        if node.op == "placeholder" and node.name not in given:
+            with graph.inserting_before(next(iter(graph.nodes))):
+                given[node.name] = graph.placeholder(node.name)
+        return given[node.name] if node.op == "placeholder" else graph.node_copy(node, taken)
+
+    for view in views:
+        with graph.inserting_before(first):
+            given[view.name].replace_all_uses_with(taken(view))
+        graph.erase_node(given.pop(view.name))
+    backward.recompile()
 
 
 def _compiled(graph: GraphModule, arguments: Sequence[Tensor]) -> Callable[..., Sequence[Tensor]]:

@@ -84,16 +84,22 @@ class NetworkForce:
     ----------
     cv
         Evaluates energy and uncertainty in one pass.
+
+    Attributes
+    ----------
+    energy_zero
+        Energy (eV) that is zero in OpenMM: the lowest training label, so that no digits drown in DFT totals.
     """
 
     def __init__(self, cv: UncertaintyCV) -> None:
         self.cv = cv
+        self.energy_zero = cv.bundle.settings.lowest_energy
         self.fused: PlumedForce | None = None
         self.error: Exception | None = None
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return energy (kJ/mol) and forces (kJ/mol/nm), those of a fused bias included."""
-        positions, box = positions_and_box(state, bool(self.cv.pbc.any()))
+        positions, box = positions_and_box(state, self.cv.is_periodic)
         try:
             cell = None if box is None else box * NM_TO_ANGSTROM
             evaluation = self.cv.evaluate(positions * NM_TO_ANGSTROM, cell, uncertain=False)
@@ -107,11 +113,6 @@ class NetworkForce:
         except Exception as error:  # OpenMM keeps only the text of an exception
             self.error = error
             raise
-
-    @property
-    def energy_zero(self) -> float:
-        """Energy (eV) that is zero in OpenMM: the lowest training label, so that no digits drown in DFT totals."""
-        return self.cv.bundle.settings.lowest_energy
 
 
 class PlumedForce:
@@ -159,12 +160,11 @@ class PlumedForce:
             Of the network at these positions.
         """
         assert self.fused is not None
-        parts = {name: self.fused.pycv.pooled(evaluation, c) for name, c in self.fused.components.items()}
-        values = {name: value for name, (value, _, _) in parts.items()}
-        self.bias, forces = self.bridge.evaluate(step, positions, box, values)
+        pooled = self.fused.pycv.pooled
+        parts = [pooled(evaluation, component) for component in self.fused.components.values()]
+        self.bias, forces = self.bridge.evaluate(step, positions, box, [value for value, _, _ in parts])
         slopes: dict[Pooling, float] = {}
-        for name, force in self.bridge.extra_forces.items():
-            _, kind, derivative = parts[name]
+        for (_, kind, derivative), force in zip(parts, self.bridge.extra_forces, strict=True):
             slopes[kind] = slopes.get(kind, 0.0) - force * derivative / EV_TO_KJMOL
         return self.bias, slopes, forces
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,11 +65,14 @@ class PlumedBridge:
         extra: Sequence[str] = (),
     ) -> None:
         self._plumed_module = require_plumed()
-        self._extra = {name: (np.zeros(1), np.zeros(1)) for name in extra}
         # PLUMED keeps pointers to these: it is given them once, and each step fills them anew.
         self._masses = np.array(masses, dtype=np.float64)
-        self._positions, self._forces = np.zeros((len(masses), 3)), np.zeros((len(masses), 3))
-        self._box, self._virial = np.zeros((3, 3)), np.zeros((3, 3))
+        self._positions, self._box = np.zeros((len(masses), 3)), np.zeros((3, 3))
+        self._extra, self._values = tuple(extra), np.zeros(len(extra))
+        # What PLUMED adds to lies in one place, so that a step clears it at once.
+        self._sums = np.zeros(self._positions.size + self._box.size + len(extra))
+        forces, virial, self._extra_forces = np.split(self._sums, np.cumsum([self._positions.size, self._box.size]))
+        self._forces, self._virial = forces.reshape(-1, 3), virial.reshape(3, 3)
         self._bias = np.zeros(1)
         self._step = np.zeros(1, dtype=np.int64)  # PLUMED reads 64 bits here, a Python int would give it 32
         self._handed_over = False
@@ -100,7 +103,7 @@ class PlumedBridge:
             raise PlumedInputError(f"PLUMED refuses the input: {_plumed_words(error)}") from error
 
     def evaluate(
-        self, step: int, positions: Array, box: Array | None = None, extra: Mapping[str, float] | None = None
+        self, step: int, positions: Array, box: Array | None = None, extra: Sequence[float] = ()
     ) -> tuple[float, Array]:
         """Return the bias (kJ/mol) and its forces (kJ/mol/nm) at `positions`, without side effects.
 
@@ -113,7 +116,7 @@ class PlumedBridge:
         box
             Box vectors as rows, nm; zeros or None without periodicity.
         extra
-            Value of each EXTRACV.
+            Value of each EXTRACV, in the order of their names.
 
         Raises
         ------
@@ -122,19 +125,21 @@ class PlumedBridge:
         """
         if self._pending is not None and step > self._pending:
             self.commit()
-        self._forces.fill(0.0)
-        self._virial.fill(0.0)
+        self._sums.fill(0.0)
         self._positions[:] = positions
         self._box[:] = 0.0 if box is None else box
-        for name, (value, slope) in self._extra.items():
-            value[0], slope[0] = (extra or {})[name], 0.0
+        self._values[:] = extra
         self._step[0] = step
-        self._plumed.cmd("setStepLong", self._step)
-        if not self._handed_over:
-            self._hand_over()
-        self._call("prepareCalc", step)
-        self._call("performCalcNoUpdate", step)
-        self._plumed.cmd("getBias", self._bias)
+        command = self._plumed.cmd
+        try:
+            command("setStepLong", self._step)
+            if not self._handed_over:
+                self._hand_over()
+            command("prepareCalc")
+            command("performCalcNoUpdate")
+            command("getBias", self._bias)
+        except self._plumed_module.PlumedError as error:
+            raise _explained(error, step) from error
         self._pending = step
         return float(self._bias[0]), self._forces
 
@@ -147,16 +152,18 @@ class PlumedBridge:
             "setForces": self._forces,
             "setVirial": self._virial,
         }
-        for name, (value, slope) in self._extra.items():
-            arrays |= {f"setExtraCV {name}": value, f"setExtraCVForce {name}": slope}
+        for k, name in enumerate(self._extra):
+            arrays[f"setExtraCV {name}"] = self._values[k : k + 1]
+            arrays[f"setExtraCVForce {name}"] = self._extra_forces[k : k + 1]
         for command, array in arrays.items():
             self._plumed.cmd(command, array)
         self._handed_over = True
 
     @property
-    def extra_forces(self) -> dict[str, float]:
+    def extra_forces(self) -> list[float]:
         """Minus the derivative of the bias by each EXTRACV at the last evaluation, kJ/mol per its unit."""
-        return {name: float(force[0]) for name, (_, force) in self._extra.items()}
+        forces: list[float] = self._extra_forces.tolist()
+        return forces
 
     @property
     def virial(self) -> Array:
@@ -167,7 +174,10 @@ class PlumedBridge:
         """Let PLUMED deposit and write for the step that was evaluated last, once."""
         if self._pending is not None:
             step, self._pending = self._pending, None
-            self._call("update", step)
+            try:
+                self._plumed.cmd("update")
+            except self._plumed_module.PlumedError as error:
+                raise _explained(error, step) from error
 
     def discard(self) -> None:
         """Forget the step that was evaluated last: nothing is deposited or written for it."""
@@ -179,15 +189,6 @@ class PlumedBridge:
             self._closed = True
             self.commit()
             self._plumed.finalize()
-
-    def _call(self, command: str, step: int) -> None:
-        try:
-            self._plumed.cmd(command)
-        except self._plumed_module.PlumedError as error:
-            cause = _cause()
-            if cause is None:
-                raise UqcvError(f"step {step}: PLUMED stopped: {_plumed_words(error)}") from error
-            raise type(cause)(f"step {step}: {cause}") from error
 
 
 @contextmanager
@@ -205,6 +206,13 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def _explained(error: Exception, step: int) -> UqcvError:
+    cause = _cause()
+    if cause is None:
+        return UqcvError(f"step {step}: PLUMED stopped: {_plumed_words(error)}")
+    return type(cause)(f"step {step}: {cause}")
 
 
 def _cause() -> UqcvError | None:

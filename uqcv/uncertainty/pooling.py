@@ -55,7 +55,9 @@ def pool_mean(values: Tensor) -> Tensor:
 
 def pool_max(values: Tensor) -> Tensor:
     """Return the largest value; its gradient acts on one atom only."""
-    return values.max()
+    # By index: the derivative of max() looks for what equals the maximum, and compiled code that computes values again
+    # for it may round them otherwise and find nothing.
+    return values.max(dim=0).values
 
 
 def pool_smooth_max(values: Tensor, sharpness: float) -> Tensor:
