@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
+from uqcv.potentials.compiled_passes import compiled_passes
 from uqcv.potentials.links import Links
 from uqcv.potentials.passes import Output, Passes
 from uqcv.potentials.potential import Potential
-from uqcv.potentials.recording import compiled_passes
 from uqcv.simulation.dynamics import State
 from uqcv.simulation.forces import positions_and_box
 from uqcv.simulation.plumed_bridge import PlumedBridge

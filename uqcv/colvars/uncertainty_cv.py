@@ -13,10 +13,10 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.evaluation import Evaluation
 from uqcv.colvars.network import EnergyNetwork, UncertaintyNetwork
 from uqcv.errors import InputError
+from uqcv.potentials.compiled_passes import compiled_passes
 from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete, positions_tensor
 from uqcv.potentials.passes import AutogradPasses, Passes
 from uqcv.potentials.radial import cosine_cutoff
-from uqcv.potentials.recording import compiled_passes
 from uqcv.potentials.verlet import VerletList
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import counted_atoms, pool

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch._functorch.config
@@ -22,30 +22,12 @@ from torch.func import functional_call, functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from uqcv.potentials.compilation import OPTIONS, compiled_or_eager, has_compiler, keep_compiled_code, say_eager
+from uqcv.potentials.compilation import OPTIONS
 from uqcv.potentials.links import CompleteLinks, Links
-from uqcv.potentials.passes import AutogradPasses, Output, Passes
+from uqcv.potentials.passes import Output
 
 GRAIN = 16  # numbers; each weight begins where a vector register likes it
 GEOMETRY = 2  # positions and offsets come before weights
-
-
-def compiled_passes(network: nn.Module, complete: bool, by_offsets: bool = False) -> Passes:
-    """Return the compiled passes of a network, which are compiled at the first call.
-
-    Parameters
-    ----------
-    network
-        From positions, offsets and links to outputs; its weights may differ from run to run, its architecture may not.
-    complete
-        Whether links are complete. Over tables of neighbours torch.compile does it: there is more to compute in a
-        step, and tables change their width.
-    by_offsets
-        Whether derivatives by offsets are wanted too.
-    """
-    if complete and not by_offsets:
-        return CompiledPasses(network)
-    return AutogradPasses(compiled_or_eager(network, tables=not complete), by_offsets)
 
 
 class Weights:
@@ -133,43 +115,6 @@ class RecordedPasses:
         factors = [zero if weight is None else weight for weight, zero in zip(weights, self._zeros, strict=True)]
         gradients: Sequence[Tensor] = self._backward(*self._chosen([*saved, *factors]))
         return gradients
-
-
-class CompiledPasses:
-    """Passes that are recorded and compiled at the first call; torch's own where that cannot be.
-
-    Parameters
-    ----------
-    network
-        Of complete links.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
-        self._passes: Passes | None = None
-
-    def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Output, Any]:
-        """See `Passes`."""
-        if self._passes is None:
-            self._passes = self._recorded(positions, offsets, links)
-        return self._passes.forward(positions, offsets, links)
-
-    def backward(self, saved: Any, weights: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        """See `Passes`."""
-        assert self._passes is not None
-        return self._passes.backward(saved, weights)
-
-    def _recorded(self, positions: Tensor, offsets: Tensor, links: Links) -> Passes:
-        assert isinstance(links, CompleteLinks)
-        if not has_compiler():
-            say_eager("no C++ compiler was found")
-            return AutogradPasses(self._network)
-        keep_compiled_code()
-        try:
-            return RecordedPasses(self._network, positions, offsets, links)
-        except RuntimeError as error:
-            say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
-            return AutogradPasses(self._network)
 
 
 def _record(run: Callable[..., Output], arguments: list[Tensor], zeros: list[Tensor]) -> Recording:

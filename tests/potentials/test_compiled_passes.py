@@ -1,0 +1,31 @@
+"""Where nothing can be compiled, a line says why and the same numbers come slower."""
+
+import pytest
+import torch
+
+from uqcv.potentials import compiled_passes
+from uqcv.potentials.passes import AutogradPasses
+
+
+def broken(*arguments, **options):
+    raise RuntimeError("CppCompileError: Python.h: No such file\nmore")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "replacement", "said"),
+    [
+        (torch._inductor, "standalone_compile", broken, "failed (CppCompileError: Python.h: No such file)"),
+        (compiled_passes, "has_compiler", lambda: False, "no C++ compiler was found"),
+    ],
+)
+def test_a_compiler_that_fails_or_is_missing_is_named(
+    springs, links, positions, offsets, monkeypatch, capsys, target, name, replacement, said
+):
+    monkeypatch.setattr(target, name, replacement)
+    (expected, _), _ = AutogradPasses(springs).forward(positions.clone(), offsets, links)
+    passes = compiled_passes.compiled_passes(springs, complete=True)
+    for _ in range(2):
+        (energy, _), _ = passes.forward(positions.clone(), offsets, links)
+        assert torch.equal(energy, expected)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line and "the network runs uncompiled" in line
