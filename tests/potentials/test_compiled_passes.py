@@ -11,10 +11,15 @@ def broken(*arguments, **options):
     raise RuntimeError("CppCompileError: Python.h: No such file\nmore")
 
 
+def changed(graph, arguments):
+    """Stands for another version of torch, which takes other arguments."""
+
+
 @pytest.mark.parametrize(
     ("target", "name", "replacement", "said"),
     [
         (torch._inductor, "standalone_compile", broken, "failed (CppCompileError: Python.h: No such file)"),
+        (torch._inductor, "standalone_compile", changed, "failed (changed() got an unexpected keyword argument"),
         (compiled_passes, "has_compiler", lambda: False, "no C++ compiler was found"),
     ],
 )

@@ -106,7 +106,7 @@ class _Compiled:
                 warnings.filterwarnings("ignore", category=FutureWarning, module="torch")  # of torch about itself
                 result = self._function(*arguments)
         except RuntimeError as error:
-            say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
+            say_failed(error)
             self._function = self._eager
             result = self._eager(*arguments)
         self._works = True
@@ -116,3 +116,8 @@ class _Compiled:
 def say_eager(reason: str) -> None:
     """Tell the user why the network is not compiled."""
     print(f"uqcv: {reason}, the network runs uncompiled (slower, same numbers)", file=sys.stderr)
+
+
+def say_failed(error: Exception) -> None:
+    """Tell the user how compiling failed."""
+    say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")

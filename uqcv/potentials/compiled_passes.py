@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from uqcv.potentials.compilation import compiled_or_eager, has_compiler, keep_compiled_code, say_eager
+from uqcv.potentials.compilation import compiled_or_eager, has_compiler, keep_compiled_code, say_eager, say_failed
 from uqcv.potentials.links import CompleteLinks, Links
 from uqcv.potentials.passes import AutogradPasses, Output, Passes
 
@@ -60,10 +60,10 @@ class CompiledPasses:
             say_eager("no C++ compiler was found")
             return AutogradPasses(self._network)
         keep_compiled_code()
-        from uqcv.potentials.recording import RecordedPasses  # takes seconds
-
         try:
+            from uqcv.potentials.recording import RecordedPasses  # takes seconds
+
             return RecordedPasses(self._network, positions, offsets, links)
-        except RuntimeError as error:
-            say_eager(f"compiling failed ({next(iter(str(error).splitlines()), type(error).__name__)})")
+        except Exception as error:  # whatever torch may raise; what is wrong with the network itself shows again below
+            say_failed(error)
             return AutogradPasses(self._network)
