@@ -5,6 +5,7 @@ import torch
 
 from uqcv.potentials import compiled_passes
 from uqcv.potentials.passes import AutogradPasses
+from uqcv.potentials.recording import RecordedPasses
 
 
 def broken(*arguments, **options):
@@ -34,3 +35,10 @@ def test_a_compiler_that_fails_or_is_missing_is_named(
         assert torch.equal(energy, expected)
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line and "the network runs uncompiled" in line
+
+
+def test_a_molecule_is_recorded_and_compiled(springs, links, positions, offsets, capsys):
+    passes = compiled_passes.compiled_passes(springs, complete=True)
+    (energy, _), _ = passes.forward(positions.clone(), offsets, links)
+    assert isinstance(passes._passes, RecordedPasses) and not energy.requires_grad
+    assert capsys.readouterr().err == ""
