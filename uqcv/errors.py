@@ -27,3 +27,11 @@ class MissingEngineError(UqcvError):
 
 class LabelingError(UqcvError):
     """A reference calculation did not give a usable label."""
+
+
+class BrokenStructureError(UqcvError):
+    """A structure is no longer what it was: a bond, a contact or the chirality broke."""
+
+
+class IdentityError(InputError):
+    """A bias, a checkpoint or a walker belongs to another collective variable, system or input."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from uqcv.errors import InputError
 
@@ -29,6 +30,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(*handles: IO) -> None:
+    """Wait until what was written to open files is on the disk."""
+    for handle in handles:
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def digest(content: str | bytes) -> str:
+    """Return the first twelve hexadecimal digits of the SHA-256 of some content."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:12]
 
 
 def write_text(path: Path, text: str) -> None:

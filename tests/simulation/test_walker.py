@@ -203,3 +203,45 @@ def test_the_plan_is_beside_the_results(ends, plans):
     written = json.loads((plans["hot"].folder / "plan.json").read_text())
     assert (written["temperature"], written["seed"], written["n_steps"]) == (2000.0, 1, 400)
     assert Path(plans["hot"].folder / "plumed.dat").read_text() == plans["hot"].plumed
+
+
+class KilledError(Exception):
+    """Stands for the end of a process between two frames."""
+
+
+def interrupted_then_again(items: tuple[WalkerPlan, tuple[int, ...]], progress) -> None:
+    """Run a walker, break off after some frames, leave half lines as a killed process does, and go on."""
+    plan, moments = items
+    for moment in moments:
+
+        def report(steps: int, moment: int = moment) -> None:
+            if steps >= moment:
+                raise KilledError
+
+        with pytest.raises(KilledError):
+            run_walker(replace(plan, checkpoint_interval=0.0), report)
+        for name in ("frames.csv", "trajectory.dcd", "HILLS", "COLVAR", "checkpoint.zip.diary"):
+            with open(name, "ab") as handle:
+                handle.write(b"1.0 2")
+    run_walker(replace(plan, checkpoint_interval=0.0), progress)
+
+
+@pytest.fixture(scope="module")
+def resumed(plans) -> tuple[WalkerPlan, WalkerPlan]:
+    """A walker that was interrupted twice, and one that was not; hills fall on frames and between them."""
+    text = plans["finished"].plumed.replace(f"PACE={STRIDE}", "PACE=3")
+    base = replace(plans["finished"], plumed=text, dtype="float32")
+    killed, whole = (replace(base, folder=base.folder.with_name(name)) for name in ("killed", "whole"))
+    run_in_processes(interrupted_then_again, [(killed, (12, 24)), (whole, ())], 1)
+    return killed, whole
+
+
+def test_an_interrupted_walker_goes_on_to_the_same_end(resumed):
+    killed, whole = resumed
+    names = sorted(p.name for p in whole.folder.iterdir() if p.is_file())
+    assert sorted(p.name for p in killed.folder.iterdir() if p.is_file()) == names
+    assert not {"checkpoint.zip", "checkpoint.zip.diary"} & set(names)
+    for name in ("frames.csv", "HILLS", "COLVAR", "plan.json"):
+        assert (killed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+    np.testing.assert_array_equal(positions(killed), positions(whole))
+    assert read_end(killed.folder).steps == read_end(whole.folder).steps == STEPS

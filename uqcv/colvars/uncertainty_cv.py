@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -128,6 +128,15 @@ class UncertaintyCV:
             self._last = None  # its memory serves the next pass
             self._last = place, self._forward(positions, cell)
         return self._last[1]
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return what rounding depends on beside the positions: where the neighbour list was built."""
+        return {} if self._neighbors is None else self._neighbors.memory()
+
+    def recall(self, memory: Mapping[str, NDArray]) -> None:
+        """Round as the CV did that `memory` is of."""
+        if self._neighbors is not None:
+            self._neighbors.recall(memory)
 
     def _forward(self, positions: Array, cell: Array) -> Evaluation:
         if not np.isfinite(positions).all():

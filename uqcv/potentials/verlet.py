@@ -8,7 +8,7 @@ is compiled once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class VerletList:
         self.cutoff, self.skin = cutoff, skin
         self.dtype, self.device = dtype, device
         self.n_builds = 0
-        self._room = 0
+        self._room = -1
         self._at: tuple[NDArray, NDArray] | None = None
         self._graph: Graph | None = None
 
@@ -67,6 +67,17 @@ class VerletList:
             self._at = (np.array(positions), np.array(cell))
         return self._graph.at(positions_tensor(positions, self.dtype, self.device))
 
+    def memory(self) -> dict[str, NDArray]:
+        """Return where the present list was built, and its room: `recall` of them gives the same list again."""
+        if self._at is None:
+            return {}
+        return {"positions": self._at[0], "cell": self._at[1], "room": np.array(self._room)}
+
+    def recall(self, memory: Mapping[str, NDArray]) -> None:
+        """Build the list that `memory` is of: sums over it round as they did."""
+        self._room = int(memory["room"])
+        self.graph(memory["positions"], memory["cell"])
+
     def _holds(self, positions: NDArray, cell: NDArray) -> bool:
         assert self._at is not None
         moved = np.square(positions - self._at[0]).sum(axis=1).max(initial=0.0)
@@ -76,7 +87,7 @@ class VerletList:
         self.n_builds += 1
         pairs = find_pairs(positions, cell, self.pbc, self.cutoff + self.skin)
         most = int(np.bincount(pairs.i, minlength=1).max())
-        if most > self._room or self._graph is None:
+        if most > self._room:
             self._room = GRAIN * math.ceil(max(1.0, ROOM * most) / GRAIN)
         links, offsets = self._table(pairs, pairs.shifts @ cell)
         structure = Structure(self.numbers, positions, cell, self.pbc)

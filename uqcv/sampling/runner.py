@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uqcv.files import read_json
 from uqcv.processes import available_cores, run_in_processes
-from uqcv.simulation.walker import END_FILE, WalkerEnd, WalkerPlan
+from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, WalkerEnd, WalkerPlan
 
 
 def run_walkers(
@@ -16,8 +16,7 @@ def run_walkers(
 ) -> list[WalkerEnd]:
     """Run every walker that has not ended yet; return how all of them ended.
 
-    A walker that was interrupted starts again from its beginning, so that the result does not depend on
-    interruptions.
+    A walker that was interrupted goes on from its last checkpoint; the result does not depend on interruptions.
 
     Parameters
     ----------
@@ -30,7 +29,8 @@ def run_walkers(
     """
     open_plans = [p for p in plans if not (p.folder / END_FILE).is_file()]
     for plan in open_plans:
-        shutil.rmtree(plan.folder, ignore_errors=True)
+        if not (plan.folder / CHECKPOINT_FILE).is_file():
+            shutil.rmtree(plan.folder, ignore_errors=True)
     run_in_processes(_run, open_plans, n_processes or available_cores(), report)
     return [read_end(plan.folder) for plan in plans]
 

@@ -4,26 +4,33 @@ PLUMED's `calc` also deposits hills and writes files. Here an evaluation only co
 deposits and writes, is called once per step: lazily, at the first evaluation of a later step, when PLUMED still
 holds the last evaluation of the step before. Any number of queries or barostat trials at one step thus see the
 same bias and leave no trace.
+
+PLUMED cannot save what it remembers. A bridge that keeps a diary can tell a new PLUMED all that changed it, and has
+the same PLUMED again, whatever actions are in the input (plumed2 issues 37 and 125).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uqcv.errors import PlumedInputError, UqcvError
+from uqcv.errors import BrokenStructureError, PlumedInputError, UqcvError
+from uqcv.simulation.diary import Diary, DiaryMark
 from uqcv.simulation.exported_cvs import want_components
 from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
 from uqcv.simulation.plumed_kernel import pycv_plugin, require_plumed
+from uqcv.simulation.plumed_memory import plumed_memory
 from uqcv.units import BOLTZMANN_KJMOL
 
 Array = NDArray[np.float64]
+# Says what is wrong with positions (nm, shape (n, 3)) in a box (nm, rows; zeros without), if anything is.
+Judge = Callable[[Array, Array], str | None]
 
 
 class PlumedBridge:
@@ -46,6 +53,12 @@ class PlumedBridge:
     extra
         Names of the EXTRACVs in the input, whose values `evaluate` is given.
 
+    Attributes
+    ----------
+    judge
+        Asked before a hill or kernel is deposited: one at a structure that is not valid is refused, since other walkers
+        may read it at once.
+
     Raises
     ------
     MissingEngineError
@@ -67,8 +80,10 @@ class PlumedBridge:
         self._plumed_module = require_plumed()
         # PLUMED keeps pointers to these: it is given them once, and each step fills them anew.
         self._masses = np.array(masses, dtype=np.float64)
-        self._positions, self._box = np.zeros((len(masses), 3)), np.zeros((3, 3))
-        self._extra, self._values = tuple(extra), np.zeros(len(extra))
+        self._extra = tuple(extra)
+        self._told = np.zeros(3 * len(masses) + 9 + len(extra))
+        positions, box, self._values = np.split(self._told, np.cumsum([3 * len(masses), 9]))
+        self._positions, self._box = positions.reshape(-1, 3), box.reshape(3, 3)
         # What PLUMED adds to lies in one place, so that a step clears it at once.
         self._sums = np.zeros(self._positions.size + self._box.size + len(extra))
         forces, virial, self._extra_forces = np.split(self._sums, np.cumsum([self._positions.size, self._box.size]))
@@ -77,7 +92,11 @@ class PlumedBridge:
         self._step = np.zeros(1, dtype=np.int64)  # PLUMED reads 64 bits here, a Python int would give it 32
         self._handed_over = False
         self._pending: int | None = None
+        self._committed = -1
         self._closed = False
+        self.judge: Judge | None = None
+        self._memory = plumed_memory(text)
+        self._diary: Diary | None = None
         import_modules(text, module_folder)
         want_components(text)
         if uses_pycv(text) and not loads_plugin(text):
@@ -125,6 +144,10 @@ class PlumedBridge:
         """
         if self._pending is not None and step > self._pending:
             self.commit()
+        elif step == self._pending and self._was_told(positions, box, extra):
+            return float(self._bias[0]), self._forces
+        elif step < max(self._committed, -1 if self._pending is None else self._pending):
+            raise self._went_back(step)
         self._sums.fill(0.0)
         self._positions[:] = positions
         self._box[:] = 0.0 if box is None else box
@@ -139,9 +162,23 @@ class PlumedBridge:
             command("performCalcNoUpdate")
             command("getBias", self._bias)
         except self._plumed_module.PlumedError as error:
+            self._pending = None  # there is no evaluation that an update could be of
             raise _explained(error, step) from error
-        self._pending = step
+        if step > self._committed:
+            self._pending = step
         return float(self._bias[0]), self._forces
+
+    def _was_told(self, positions: Array, box: Array | None, extra: Sequence[float]) -> bool:
+        """Whether the last evaluation was of these: some actions count how often they are asked (ACCELERATION)."""
+        same_box = not self._box.any() if box is None else np.array_equal(self._box, box)
+        return same_box and np.array_equal(self._positions, positions) and np.array_equal(self._values, extra)
+
+    def _went_back(self, step: int) -> UqcvError:
+        last = self._committed if self._pending is None else self._pending
+        return UqcvError(
+            f"step {step} was asked for after step {last}: PLUMED holds what came between and cannot go back; "
+            "restore a checkpoint of uqcv in a new process, or make the bias anew with its context"
+        )
 
     def _hand_over(self) -> None:
         """Give PLUMED the memory that it reads and writes; it takes it only within a step."""
@@ -171,13 +208,70 @@ class PlumedBridge:
         return self._virial
 
     def commit(self) -> None:
-        """Let PLUMED deposit and write for the step that was evaluated last, once."""
-        if self._pending is not None:
-            step, self._pending = self._pending, None
-            try:
-                self._plumed.cmd("update")
-            except self._plumed_module.PlumedError as error:
-                raise _explained(error, step) from error
+        """Let PLUMED deposit and write for the step that was evaluated last, once.
+
+        Raises
+        ------
+        BrokenStructureError
+            If a hill would be deposited at a structure that is not valid; it is not.
+        """
+        if self._pending is None:
+            return
+        step, self._pending = self._pending, None
+        self._require_valid(step)
+        if self._diary is not None and (self._committed < 0 or self._memory.changes_at(step)):
+            self._diary.append(step, self._told)
+        self._committed = step
+        try:
+            self._plumed.cmd("update")
+        except self._plumed_module.PlumedError as error:
+            raise _explained(error, step) from error
+
+    def _require_valid(self, step: int) -> None:
+        if self.judge is not None and self._memory.deposits_at(step):
+            problem = self.judge(self._positions, self._box)
+            if problem is not None:
+                raise BrokenStructureError(f"step {step}: {problem}")
+
+    def keep_diary(self, path: Path, mark: DiaryMark | None = None) -> None:
+        """Record from here on what PLUMED is told, so that it can be told again.
+
+        With a mark, the diary that is there is told to PLUMED first: it then remembers what it did when the mark was
+        set, and its files are written anew up to there.
+
+        Parameters
+        ----------
+        path
+            The diary.
+        mark
+            How much of the diary counts.
+
+        Raises
+        ------
+        UqcvError
+            If PLUMED has been told steps already that no diary knows.
+        InputError
+            If the diary is not what the mark says.
+        """
+        if self._committed >= 0:
+            raise UqcvError(f"step {self._committed} is done already: keep the diary from the first step on")
+        diary = Diary(path, len(self._told), mark)
+        for step, told in diary.records():
+            self._retell(step, told)
+        self._diary = diary
+
+    def _retell(self, step: int, told: Array) -> None:
+        positions, box, values = np.split(told, np.cumsum([self._positions.size, self._box.size]))
+        self.evaluate(step, positions.reshape(-1, 3), box.reshape(3, 3), values.tolist())
+        self.commit()
+
+    def mark(self, step: int) -> DiaryMark:
+        """Commit what came before `step`, and return how much of the diary counts then, once it is on the disk."""
+        if self._pending is not None and self._pending < step:
+            self.commit()
+        if self._diary is None:
+            raise UqcvError("no diary was kept of this bias from its first step on: it cannot be restored")
+        return self._diary.mark()
 
     def discard(self) -> None:
         """Forget the step that was evaluated last: nothing is deposited or written for it."""
@@ -187,8 +281,12 @@ class PlumedBridge:
         """Commit what is left and let PLUMED close its files."""
         if not self._closed:
             self._closed = True
-            self.commit()
-            self._plumed.finalize()
+            try:
+                self.commit()
+            finally:
+                self._plumed.finalize()
+                if self._diary is not None:
+                    self._diary.close()
 
 
 @contextmanager

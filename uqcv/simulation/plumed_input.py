@@ -76,6 +76,11 @@ def without_comments(text: str) -> str:
     return "\n".join(line.split("#", 1)[0] for line in text.splitlines())
 
 
+def without_remarks(text: str) -> str:
+    """Return an input without comments, empty lines and needless blanks: inputs that mean the same are the same."""
+    return "\n".join(words for line in without_comments(text).splitlines() if (words := " ".join(line.split())))
+
+
 def uses_pycv(text: str) -> bool:
     """Whether an input needs the PyCV plugin."""
     return PYCV_ACTION.search(without_comments(text)) is not None

@@ -19,10 +19,12 @@ from openmm import app, unit
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
-from uqcv.errors import InputError, UqcvError
-from uqcv.files import write_json, write_text
+from uqcv.errors import BrokenStructureError, InputError, UqcvError
+from uqcv.files import digest, flush_to_disk, write_json, write_text
+from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
+from uqcv.simulation.plumed_input import without_remarks
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.structures import Structure
@@ -31,7 +33,8 @@ from uqcv.units import BOLTZMANN, FS_TO_PS, KJMOL_TO_EV, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
 COLUMNS = ("step", "time_fs", "uncertainty", "energy_eV", "temperature_K", "bias_eV")
-END_FILE, TRAJECTORY_FILE, FRAMES_FILE = "end.json", "trajectory.dcd", "frames.csv"
+END_FILE, PLAN_FILE, TRAJECTORY_FILE, FRAMES_FILE = "end.json", "plan.json", "trajectory.dcd", "frames.csv"
+CHECKPOINT_FILE = "checkpoint.zip"
 AMU_NM2_PS2_TO_EV = KJMOL_TO_EV  # 1 amu nm^2/ps^2 is 1 kJ/mol
 
 
@@ -42,7 +45,7 @@ class WalkerPlan:
     Attributes
     ----------
     folder
-        Where it writes; recreated at the start.
+        Where it writes; a walker that was interrupted there goes on.
     bundle, topology
         Folder of the model, and PDB file with the atoms and bonds.
     start
@@ -73,6 +76,8 @@ class WalkerPlan:
         Of the network.
     fused
         Whether the bias shares the network's backward pass.
+    checkpoint_interval
+        Seconds of wall time between checkpoints; it changes nothing but what an interruption costs.
     """
 
     folder: Path
@@ -97,6 +102,7 @@ class WalkerPlan:
     device: str = "cpu"
     compiled: bool = False
     fused: Fused = "auto"
+    checkpoint_interval: float = 10.0
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of the plan, for a reader."""
@@ -105,6 +111,22 @@ class WalkerPlan:
             "hydrogen_mass dtype device compiled fused"
         )
         return {name: getattr(self, name) for name in names.split()}
+
+    def identity(self, model: str) -> dict[str, Any]:
+        """Return what a checkpoint, and the hills beside it, are of.
+
+        Parameters
+        ----------
+        model
+            Hash of the bundle.
+        """
+        start = np.concatenate([self.start.positions, self.start.cell])
+        return {
+            "model": model,
+            "PLUMED input": digest(without_remarks(self.plumed or "")),
+            "start": digest(start.tobytes()),
+            **self.summary(),
+        }
 
 
 @dataclass(frozen=True)
@@ -144,13 +166,14 @@ def run_walker(plan: WalkerPlan, report: Callable[[int], None] | None = None) ->
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(plan.folder)
-    write_json(Path("plan.json"), plan.summary())
+    os.environ["PLUMED_MAXBACKUP"] = "0"  # what PLUMED writes again when a walker goes on replaces what was there
     walker = _Walker(plan)
     try:
         end = walker.run(report)
     finally:
         walker.close()
     write_json(Path(END_FILE), end.__dict__)
+    walker.checkpoint.remove()
     return end
 
 
@@ -168,12 +191,25 @@ class _Walker:
         self._bias = self._add_bias(system, topology, bundle)
         self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
         self._context = langevin_context(system, plan.start, plan.temperature, plan.friction, plan.time_step, plan.seed)
+        identity = plan.identity(bundle.hash)
+        write_json(Path(PLAN_FILE), identity)
+        self.checkpoint = Checkpoint(
+            CHECKPOINT_FILE, self._context, self._network, self._bias, (FRAMES_FILE, TRAJECTORY_FILE), identity
+        )
+        before = self.checkpoint.start()
+        self._steps: int = before["steps"] if before else -1
+        self._seconds: float = before["seconds"] if before else 0.0
         self._files = ExitStack()
-        self._table = csv.writer(self._files.enter_context(open(FRAMES_FILE, "w", newline="")))
-        self._table.writerow(COLUMNS)
-        binary = self._files.enter_context(open(TRAJECTORY_FILE, "wb"))
-        interval = plan.time_step * FS_TO_PS * unit.picosecond
-        self._trajectory = app.DCDFile(binary, topology, interval, interval=plan.stride)
+        self._open_files(topology, append=before is not None)
+
+    def _open_files(self, topology: app.Topology, append: bool) -> None:
+        self._rows = self._files.enter_context(open(FRAMES_FILE, "a" if append else "w", newline=""))
+        self._table = csv.writer(self._rows)
+        if not append:
+            self._table.writerow(COLUMNS)
+        self._frames = self._files.enter_context(open(TRAJECTORY_FILE, "r+b" if append else "wb"))
+        interval = self.plan.time_step * FS_TO_PS * unit.picosecond
+        self._trajectory = app.DCDFile(self._frames, topology, interval, interval=self.plan.stride, append=append)
 
     def _add_bias(self, system: openmm.System, topology: app.Topology, bundle: Bundle) -> PlumedForce | None:
         plan = self.plan
@@ -190,23 +226,40 @@ class _Walker:
             plan.device,
             plan.compiled,
         )
-        return add_plumed(
+        bias = add_plumed(
             system, topology, plan.plumed, plan.temperature, plan.time_step, Path("cv"), Path("plumed.log"),
             network=self._network, fused=plan.fused,
         )  # fmt: skip
+        bias.bridge.judge = self._judge
+        return bias
+
+    def _judge(self, positions: Array, box: Array) -> str | None:
+        """Say what is wrong with a structure (nm) that a hill would be deposited at."""
+        cell = box * NM_TO_ANGSTROM if self.plan.start.is_periodic else None
+        return self._guard.problem(positions * NM_TO_ANGSTROM, cell)
 
     def run(self, report: Callable[[int], None] | None) -> WalkerEnd:
-        start, plan = time.perf_counter(), self.plan
-        problem, steps = self._look(0), 0
-        while problem is None and steps < plan.n_steps:
+        begin, saved, plan = time.perf_counter(), time.perf_counter(), self.plan
+        spent, problem = self._seconds, None
+        if self._steps < 0:
+            self._steps, problem = 0, self._look(0)
+        while problem is None and self._steps < plan.n_steps:
             problem = self._advance()
-            steps += plan.stride
-            problem = problem or self._look(steps)
+            self._steps += plan.stride
+            problem = problem or self._look(self._steps)
+            self._seconds = spent + time.perf_counter() - begin
+            if problem is None and time.perf_counter() - saved >= plan.checkpoint_interval:
+                self._save()
+                saved = time.perf_counter()
             if report is not None:
-                report(steps)
+                report(self._steps)
         if problem is not None and self._bias is not None:
             self._bias.bridge.discard()  # a frame that is not valid never deposits a hill
-        return WalkerEnd(problem or "finished", problem is None, steps, time.perf_counter() - start)
+        return WalkerEnd(problem or "finished", problem is None, self._steps, self._seconds)
+
+    def _save(self) -> None:
+        self._rows.flush()  # OpenMM flushes its trajectory after each frame
+        self.checkpoint.save(steps=self._steps, seconds=self._seconds)
 
     def _advance(self) -> str | None:
         """Take the steps to the next frame; say what broke, if what broke is the simulation."""
@@ -214,6 +267,8 @@ class _Walker:
             self._context.getIntegrator().step(self.plan.stride)
         except openmm.OpenMMException as error:
             cause = self._network.error or (self._bias.error if self._bias else None)
+            if isinstance(cause, BrokenStructureError):
+                return str(cause)
             if isinstance(cause, InputError) or (cause is None and "NaN" in str(error)):
                 return f"blown up: {cause or error}"
             raise cause or UqcvError(str(error)) from error
@@ -264,4 +319,5 @@ class _Walker:
     def close(self) -> None:
         if self._bias is not None:
             self._bias.close()
+        flush_to_disk(self._rows, self._frames)  # before end.json says that they are whole
         self._files.close()

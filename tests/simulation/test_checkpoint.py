@@ -1,0 +1,162 @@
+"""A run that was interrupted and goes on is the run that was not, bit for bit; what does not fit is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+from uqcv.colvars.export import export, module_name
+from uqcv.errors import IdentityError, InputError
+from uqcv.simulation.checkpoint import Checkpoint
+from uqcv.simulation.forces import add_plumed, add_potential, bare_system
+
+PACE, N_STEPS = 5, 42
+METAD = "metad: METAD ARG={arg} SIGMA=0.1 HEIGHT=5 PACE=5 BIASFACTOR=8 TEMP=300 FMT=%25.17g\n"
+OPES = "opes: OPES_METAD ARG=u.py-mean PACE=5 BARRIER=20 TEMP=300 SIGMA=0.1 FMT=%25.17g\n"
+EXTENDED = "e: EXTENDED_LAGRANGIAN ARG=u.py-mean KAPPA=500 TAU=0.05 FRICTION=10 TEMP=300\n"
+PRINT = "PRINT ARG=phi,u.py-mean STRIDE=3 FILE=COLVAR FMT=%25.17g\n"
+BIASES = {
+    "metadynamics": METAD.format(arg="u.py-mean,phi").replace("SIGMA=0.1", "SIGMA=0.1,0.3"),
+    "opes": OPES,
+    "extended": EXTENDED + METAD.format(arg="e.u.py-mean_fict").replace("e.u.py-mean_fict", "e.u_mean_fict"),
+}
+OUTPUTS = ("trajectory.dcd", "log.csv")
+
+
+def text_of(bundle, name: str) -> str:
+    head = f"u: PYCVINTERFACE ATOMS=1-22 IMPORT={module_name(bundle)}\nphi: TORSION ATOMS=5,7,9,15\n"
+    return head + BIASES[name] + PRINT
+
+
+def frames_of(dcd: bytes) -> bytes:
+    """The number of frames, and the frames: OpenMM's header holds the time of day, and a last step of its own."""
+    return dcd[8:12] + dcd[276:]
+
+
+def assert_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    assert found.keys() == expected.keys()
+    different = [name for name in found if found[name] != expected[name]]
+    assert not different
+
+
+class Run:
+    """The script of a user, who calls it again after an interruption."""
+
+    def __init__(self, folder: Path, bundle, topology_path, start, text: str, fused=True, seed=1, identity=None):
+        self.folder = folder
+        pdb = app.PDBFile(str(topology_path))
+        system = bare_system(pdb.topology)
+        self.network = add_potential(system, pdb.topology, bundle)
+        self.bias = add_plumed(
+            system, pdb.topology, text, 300, 0.5, module_folder="../cv", network=self.network, fused=fused
+        )
+        integrator = openmm.LangevinMiddleIntegrator(300, 1 / unit.picosecond, 0.5 * unit.femtosecond)
+        integrator.setRandomNumberSeed(seed)
+        platform = openmm.Platform.getPlatformByName("Reference")
+        self.simulation = app.Simulation(pdb.topology, system, integrator, platform)
+        context = self.simulation.context
+        context.setPositions(start.positions * 0.1)
+        context.setVelocitiesToTemperature(300, seed)
+        self.checkpoint = Checkpoint("run.checkpoint", context, self.network, self.bias, OUTPUTS, identity)
+        self.resumed = self.checkpoint.start() is not None
+        reporters = self.simulation.reporters
+        reporters.append(app.DCDReporter("trajectory.dcd", 4, append=self.resumed))
+        reporters.append(
+            app.StateDataReporter("log.csv", 2, step=True, potentialEnergy=True, separator=",", append=self.resumed)
+        )
+
+    def to(self, step: int) -> None:
+        self.simulation.step(step - self.simulation.currentStep)
+
+    def end(self) -> dict[str, bytes]:
+        self.bias.close()
+        names = [*OUTPUTS, "COLVAR", *(n for n in ("HILLS", "KERNELS") if Path(n).is_file())]
+        written = {name: Path(name).read_bytes() for name in names}
+        written["trajectory.dcd"] = frames_of(written["trajectory.dcd"])
+        state = self.simulation.context.getState(positions=True, velocities=True)
+        places = state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True)
+        return written | {str(k): np.array(x._value).tobytes() for k, x in enumerate(places)}
+
+
+@pytest.fixture
+def make_run(tmp_path, monkeypatch, bundle, topology_path, frames):
+    export(bundle, tmp_path / "cv", dtype="float32")
+
+    def make(folder: str, text: str, **options) -> Run:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        return Run(tmp_path / folder, bundle, topology_path, frames[3], text, **options)
+
+    return make
+
+
+@pytest.mark.parametrize("name", BIASES)
+@pytest.mark.parametrize("cut", [PACE * 3, PACE * 3 + 1, PACE * 4 + 3])
+def test_goes_on_bit_for_bit(name, cut, make_run, bundle):
+    text = text_of(bundle, name)
+    whole = make_run("whole", text)
+    whole.to(N_STEPS)
+    expected = whole.end()
+    killed = make_run("killed", text)
+    killed.checkpoint.run(killed.simulation, cut, interval=7)
+    killed.to(cut + 9)  # lost, with all that was written
+    again = make_run("killed", text)
+    assert again.resumed and again.simulation.currentStep == cut
+    again.to(N_STEPS)
+    assert_same(again.end(), expected)
+
+
+def test_a_bias_that_is_not_fused_goes_on_too(make_run, bundle):
+    text = text_of(bundle, "metadynamics")
+    whole = make_run("whole", text, fused=False)
+    whole.to(N_STEPS)
+    expected = whole.end()
+    killed = make_run("killed", text, fused=False)
+    killed.checkpoint.run(killed.simulation, 14, interval=7)
+    killed.to(20)
+    again = make_run("killed", text, fused=False)
+    assert again.simulation.currentStep == 14
+    again.to(N_STEPS)
+    assert_same(again.end(), expected)
+
+
+def test_queries_before_a_checkpoint_change_nothing(make_run, bundle):
+    text = text_of(bundle, "metadynamics")
+    whole = make_run("whole", text)
+    whole.to(N_STEPS)
+    expected = whole.end()
+    killed = make_run("killed", text)
+    killed.to(20)
+    killed.simulation.context.getState(energy=True, forces=True)
+    killed.checkpoint.save()
+    again = make_run("killed", text)
+    again.to(N_STEPS)
+    assert_same(again.end(), expected)
+
+
+def test_another_identity_is_refused_and_both_are_named(make_run, bundle):
+    text = text_of(bundle, "metadynamics")
+    run = make_run("run", text, identity={"model": "aaaa"})
+    run.checkpoint.run(run.simulation, 6, interval=6)
+    with pytest.raises(IdentityError, match="model aaaa, this run has model bbbb"):
+        make_run("run", text, identity={"model": "bbbb"})
+
+
+@pytest.mark.parametrize("name", [*OUTPUTS, "run.checkpoint.diary", "run.checkpoint"])
+def test_a_file_that_was_cut_is_named(name, make_run, bundle):
+    text = text_of(bundle, "metadynamics")
+    run = make_run("run", text)
+    run.checkpoint.run(run.simulation, 6, interval=6)
+    content = Path(name).read_bytes()
+    Path(name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=name):
+        make_run("run", text)
+
+
+def test_an_error_of_the_network_is_raised_as_itself(make_run, bundle):
+    run = make_run("run", text_of(bundle, "metadynamics"))
+    run.simulation.context.setVelocities(np.full((22, 3), 1e30))
+    with pytest.raises(InputError, match=r"positions: NaN or infinity was given"):
+        run.checkpoint.run(run.simulation, 50, interval=10)
