@@ -85,11 +85,6 @@ def folder_instead(path: str) -> Spoil:
     return spoil
 
 
-def moved(path: str, to: str) -> Spoil:
-    """Move it."""
-    return lambda: shutil.move(path, to) and None
-
-
 def copied(path: str, to: str) -> Spoil:
     """Copy it."""
     return lambda: shutil.copyfile(path, to) and None
