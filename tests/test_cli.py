@@ -336,8 +336,11 @@ def test_earlier_results_stay(refused, uqcv, files, tmp_path):
         (("--dtype", "float16"), "--dtype float16 was given; float32 or float64 is expected"),
         (("--device", "abacus"), "--device abacus was given; torch cannot use it"),
         (("--atoms", 0, "--molecule", "none.pdb"), "none.pdb: no such PDB"),
-        (("--out", "/proc/none/speed.json"), "/proc/none/speed.json: its folder cannot be made"),
-        (("--out", "."), ".: a folder, or in a folder that cannot be written to"),
+        (
+            ("--out", "/proc/none/speed.json"),
+            "/proc/none/speed.json: nothing can be written in /proc; give",
+        ),
+        (("--out", "."), ".: a folder was given; a file to write is expected"),
     ],
 )
 def test_a_benchmark_that_cannot_be(refused, arguments, words, tmp_path):

@@ -119,8 +119,11 @@ def test_what_is_not_yaml(path, text, words):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    for path in (tmp_path / "nowhere.yaml", tmp_path):
-        with pytest.raises(InputError, match="no such file"):
+    for path, words in (
+        (tmp_path / "nowhere.yaml", "no such file"),
+        (tmp_path, "a folder was given; a file is expected"),
+    ):
+        with pytest.raises(InputError, match=words):
             load_config(path)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from uqcv.errors import InputError
+from uqcv.errors import InputError, OutputError
 from uqcv.files import atomic_path, read_json, read_with, write_json, write_text
 
 
@@ -35,7 +35,7 @@ def test_the_old_file_stays_until_the_block_ends(tmp_path):
 
 def test_a_block_that_writes_nothing_changes_nothing(tmp_path):
     write_text(tmp_path / "a", "old")
-    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
+    with pytest.raises(OutputError, match="a: No such file"), atomic_path(tmp_path / "a"):
         pass
     assert (tmp_path / "a").read_text() == "old"
 
@@ -81,4 +81,4 @@ def test_only_the_first_line_of_what_a_reader_says(tmp_path):
 
     with pytest.raises(InputError) as caught:
         read_with(tmp_path / "a", reader, "numbers")
-    assert str(caught.value).endswith("a: cannot be read as numbers: first")
+    assert str(caught.value).endswith("a: cannot be read as numbers: first; mend it or give another file")

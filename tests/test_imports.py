@@ -25,7 +25,7 @@ LAYERS = (
     ("uqcv.potentials", "uqcv.uncertainty"),
     ("uqcv.structures", "uqcv.progress"),
     ("uqcv.files", "uqcv.remote"),
-    ("uqcv.processes",),
+    ("uqcv.processes", "uqcv.folders"),
     ("uqcv.units", "uqcv.errors", "uqcv.seeding"),
     ("uqcv",),
 )

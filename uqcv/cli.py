@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from uqcv.errors import InputError, UqcvError
+from uqcv.errors import InputError, UqcvError, one_line, system_error
 
 INTERRUPTED = 130  # 128 and the number of SIGINT
 
@@ -24,19 +26,30 @@ app.add_typer(reference_app, name="reference")
 benchmark_app = typer.Typer(help="What uqcv costs on this machine, measured side by side.", no_args_is_help=True)
 app.add_typer(benchmark_app, name="benchmark")
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="where results go")]
+
+def _path_argument(help: str) -> Any:
+    """Return an argument that is a path; what cannot be read is said in a line of ours, by who reads it."""
+    return typer.Argument(help=help, readable=False)
+
+
+def _path_option(*names: str, help: str) -> Any:
+    """Return an option that is a path; see `_path_argument`."""
+    return typer.Option(*names, help=help, readable=False)
+
+
+Out = Annotated[Path, _path_option("--out", "-o", help="where results go")]
 Seed = Annotated[int | None, typer.Option(help="overrides the seed of the settings")]
 Setting = Annotated[list[str], typer.Option("--set", help="a setting as key=value, such as sampling.walkers=8")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="campaign YAML whose settings are used")]
-ConfigArgument = Annotated[Path, typer.Argument(help="campaign YAML")]
-BundleArgument = Annotated[Path, typer.Argument(help="folder that `uqcv fit` wrote")]
-CampaignArgument = Annotated[Path, typer.Argument(help="folder of a campaign")]
+ConfigOption = Annotated[Path | None, _path_option("--config", "-c", help="campaign YAML whose settings are used")]
+ConfigArgument = Annotated[Path, _path_argument("campaign YAML")]
+BundleArgument = Annotated[Path, _path_argument("folder that `uqcv fit` wrote")]
+CampaignArgument = Annotated[Path, _path_argument("folder of a campaign")]
 
 
 @app.command()
 def run(
     config: ConfigArgument,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder; default: runs/<name>")] = None,
+    out: Annotated[Path | None, _path_option("--out", "-o", help="folder; default: runs/<name>")] = None,
     seed: Seed = None,
     settings: Setting = [],  # noqa: B006 (typer reads the default)
 ) -> None:
@@ -82,11 +95,11 @@ def report(folder: CampaignArgument) -> None:
 
 @app.command()
 def train(
-    training: Annotated[Path, typer.Argument(help="labelled extxyz")],
-    validation: Annotated[Path, typer.Argument(help="labelled extxyz that chooses the epoch")],
+    training: Annotated[Path, _path_argument("labelled extxyz")],
+    validation: Annotated[Path, _path_argument("labelled extxyz that chooses the epoch")],
     out: Out = Path("training"),
     config: ConfigOption = None,
-    start: Annotated[Path | None, typer.Option(help="potential.pt to go on from")] = None,
+    start: Annotated[Path | None, _path_option(help="potential.pt to go on from")] = None,
     seed: Annotated[int, typer.Option(help="of weights and batches")] = 0,
     settings: Setting = [],  # noqa: B006
 ) -> None:
@@ -100,22 +113,28 @@ def train(
 
 @app.command()
 def fit(
-    potential: Annotated[Path, typer.Argument(help="potential.pt that `uqcv train` wrote")],
-    training: Annotated[Path, typer.Argument(help="labelled extxyz that it was trained on")],
-    calibration: Annotated[Path, typer.Argument(help="labelled extxyz that it has not seen")],
+    potential: Annotated[Path, _path_argument("potential.pt that `uqcv train` wrote")],
+    training: Annotated[Path, _path_argument("labelled extxyz that it was trained on")],
+    calibration: Annotated[Path, _path_argument("labelled extxyz that it has not seen")],
     out: Out = Path("bundle"),
     config: ConfigOption = None,
     seed: Annotated[int, typer.Option(help="of the mixture's start")] = 0,
     settings: Setting = [],  # noqa: B006
 ) -> None:
     """Fit the uncertainty of a potential, calibrate it, and write both as a bundle."""
+    from uqcv.colvars.bundle import require_replaceable
     from uqcv.colvars.fitting import fit_bundle
+    from uqcv.folders import require_writable
     from uqcv.potentials.storage import load_potential
-    from uqcv.structures import read_structures
+    from uqcv.structures import read_structures, require_elements
 
-    chosen = _sections(config, settings, "uncertainty")["uncertainty"]
+    chosen, trained = _sections(config, settings, "uncertainty")["uncertainty"], load_potential(potential)
+    require_writable(out, folder=True)
+    require_replaceable(out)
     seen, unseen = read_structures(training, labelled=True), read_structures(calibration, labelled=True)
-    fitted = fit_bundle(load_potential(potential), seen, unseen, chosen, seed, {"potential": str(potential)})
+    for structures, source in ((seen, training), (unseen, calibration)):
+        require_elements(structures, trained.elements, source)
+    fitted = fit_bundle(trained, seen, unseen, chosen, seed, {"potential": str(potential)})
     fitted.save(out)
     law = fitted.settings.frame_calibration
     print(f"{out}: bundle {fitted.short_hash}, calibrated on {law.n} frames at a coverage of {law.coverage:g}")
@@ -124,8 +143,8 @@ def fit(
 @app.command()
 def export(
     bundle: BundleArgument,
-    out: Annotated[Path, typer.Argument(help="folder to write")],
-    top: Annotated[Path | None, typer.Option(help="PDB of the system; default: that of the training frames")] = None,
+    out: Annotated[Path, _path_argument("folder to write")],
+    top: Annotated[Path | None, _path_option(help="PDB of the system; default: that of the training frames")] = None,
     component: Annotated[list[str], typer.Option(help="pooled values to offer")] = ["mean"],  # noqa: B006
     dtype: Annotated[str, typer.Option(help="float64 or float32")] = "float64",
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
@@ -133,26 +152,33 @@ def export(
     """Write the uncertainty as a collective variable for any PLUMED with the PyCV plugin."""
     from uqcv.colvars.bundle import Bundle
     from uqcv.colvars.export import export as export_bundle
+    from uqcv.folders import require_writable
+    from uqcv.potentials.devices import require_device
     from uqcv.simulation.plumed_kernel import pycv_plugin
+    from uqcv.structures import require_elements
 
+    model = Bundle.load(bundle)
     numbers = pbc = None
     if top is not None:
         from uqcv.analysis.trajectories import read_trajectory
 
         system = read_trajectory(top, top)[0]
+        require_elements([system], model.settings.elements, top)
         numbers, pbc = system.numbers.tolist(), system.pbc.tolist()
     if dtype not in ("float32", "float64"):
         raise InputError(f"--dtype {dtype} was given; float32 or float64 is expected")
+    require_device(device)
+    require_writable(out, folder=True)
     components: Any = tuple(component)
-    path = export_bundle(Bundle.load(bundle), out, numbers, pbc, components, dtype, device, plugin=str(pycv_plugin()))
+    path = export_bundle(model, out, numbers, pbc, components, dtype, device, plugin=str(pycv_plugin()))
     print(f"{path}: see {out / 'plumed.dat'}; put {out} on PYTHONPATH, or use `uqcv plumed --cv {out} ...`")
 
 
 @app.command()
 def evaluate(
     bundle: BundleArgument,
-    trajectory: Annotated[Path, typer.Argument(help="DCD, XTC, PDB, ...")],
-    top: Annotated[Path | None, typer.Option(help="PDB with the atoms of the trajectory")] = None,
+    trajectory: Annotated[Path, _path_argument("DCD, XTC, PDB, ...")],
+    top: Annotated[Path | None, _path_option(help="PDB with the atoms of the trajectory")] = None,
     out: Out = Path("uncertainty"),
     dtype: Annotated[str, typer.Option(help="float64 or float32")] = "float64",
 ) -> None:
@@ -166,8 +192,8 @@ def evaluate(
 @app.command()
 def sample(
     bundle: BundleArgument,
-    start: Annotated[Path, typer.Argument(help="labelled extxyz with frames to start from")],
-    top: Annotated[Path, typer.Option(help="PDB with atoms and bonds")],
+    start: Annotated[Path, _path_argument("labelled extxyz with frames to start from")],
+    top: Annotated[Path, _path_option(help="PDB with atoms and bonds")],
     out: Out = Path("walkers"),
     config: ConfigOption = None,
     seed: Annotated[int, typer.Option(help="of starts, velocities and thermostats")] = 0,
@@ -184,9 +210,9 @@ def sample(
 @app.command()
 def harvest(
     bundle: BundleArgument,
-    walkers: Annotated[Path, typer.Argument(help="folder that `uqcv sample` wrote")],
-    training: Annotated[Path, typer.Argument(help="extxyz that the bundle was trained on")],
-    top: Annotated[Path, typer.Option(help="PDB with atoms and bonds")],
+    walkers: Annotated[Path, _path_argument("folder that `uqcv sample` wrote")],
+    training: Annotated[Path, _path_argument("extxyz that the bundle was trained on")],
+    top: Annotated[Path, _path_option(help="PDB with atoms and bonds")],
     out: Out = Path("selected.extxyz"),
     config: ConfigOption = None,
     settings: Setting = [],  # noqa: B006
@@ -202,7 +228,7 @@ def harvest(
 @app.command()
 def label(
     config: ConfigArgument,
-    structures: Annotated[Path, typer.Argument(help="extxyz to label")],
+    structures: Annotated[Path, _path_argument("extxyz to label")],
     out: Out = Path("labelled.extxyz"),
 ) -> None:
     """Label structures by the reference method of a campaign; failures are recorded and skipped."""
@@ -215,7 +241,7 @@ def label(
 @reference_app.command("free-energy")
 def free_energy(
     config: ConfigArgument,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV; default: that of the YAML")] = None,
+    out: Annotated[Path | None, _path_option("--out", "-o", help="CSV; default: that of the YAML")] = None,
     length: Annotated[float, typer.Option(help="of the dynamics, fs")] = 1e7,
     seed: Annotated[int, typer.Option(help="of the dynamics")] = 1,
     grid: Annotated[int, typer.Option(help="bins along each torsion")] = 12,
@@ -228,11 +254,11 @@ def free_energy(
 
 @benchmark_app.command("speed")
 def benchmark_speed(
-    out: Annotated[Path, typer.Option("--out", "-o", help="JSON to write; a plot goes beside it")] = Path("speed.json"),
-    folder: Annotated[Path, typer.Option(help="keeps the potentials, which are trained once")] = Path("runs/speed"),
+    out: Annotated[Path, _path_option("--out", "-o", help="JSON to write; a plot goes beside it")] = Path("speed.json"),
+    folder: Annotated[Path, _path_option(help="keeps the potentials, which are trained once")] = Path("runs/speed"),
     atoms: Annotated[list[int], typer.Option(help="sizes of the crystals; 0: none")] = [100, 1000, 5000],  # noqa: B006
     turns: Annotated[int, typer.Option(min=1, help="turns of each method; medians are over turns")] = 7,
-    molecule: Annotated[Path | None, typer.Option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
+    molecule: Annotated[Path | None, _path_option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
     only: Annotated[list[str], typer.Option(help="methods to time beside plain-compiled, without training")] = [],  # noqa: B006
     starts: Annotated[int, typer.Option(min=1, help="processes of each method")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="of everything")] = 0,
@@ -249,7 +275,8 @@ def benchmark_speed(
     from uqcv.benchmarks.methods import Conditions
     from uqcv.benchmarks.speed import benchmark_speed as measure
     from uqcv.benchmarks.tables import save_plot, speed_table, training_table
-    from uqcv.files import require_writable, write_json
+    from uqcv.files import write_json
+    from uqcv.folders import require_writable
 
     require_writable(out)
     sizes, partial = [n for n in atoms if n], out.with_name(f"{out.name}.partial")
@@ -264,13 +291,16 @@ def benchmark_speed(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def plumed(
     context: typer.Context,
-    cv: Annotated[list[Path], typer.Option(help="folder that `uqcv export` wrote")] = [],  # noqa: B006
+    cv: Annotated[list[Path], _path_option(help="folder that `uqcv export` wrote")] = [],  # noqa: B006
 ) -> None:
     """Run the `plumed` program, with PyCV working, such as: uqcv plumed --cv cv driver --plumed plumed.dat ..."""
     import subprocess
 
     from uqcv.simulation.plumed_kernel import plumed_program, program_environment
 
+    for folder in cv:
+        if not any(folder.glob("uqcv_*.py")):
+            raise InputError(f"{folder}: no exported CV (uqcv_*.py); give a folder that `uqcv export` wrote")
     done = subprocess.run([plumed_program(), *context.args], env=program_environment(*cv), check=False)
     raise typer.Exit(done.returncode)
 
@@ -313,11 +343,14 @@ def _print_summary(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line and exit code 2."""
+    """Run the command line; an error of ours, or of the system, is one line and exit code 2."""
     try:
-        app()
-    except UqcvError as error:
-        print(f"uqcv: {error}", file=sys.stderr)
+        _run_app()
+    except (UqcvError, OSError, MemoryError, RuntimeError) as error:
+        line = one_line(error)
+        if line is None:
+            raise
+        print(f"uqcv: {line}", file=sys.stderr)
         raise SystemExit(2) from None
     except (KeyboardInterrupt, SystemExit) as end:
         # Typer turns an interrupt into exit code 130 without a word.
@@ -325,6 +358,19 @@ def main() -> None:
             raise
         print("uqcv: stopped; run the same command again to go on", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
+
+
+def _run_app() -> None:
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            # Python would try again at its end, and print more than one line.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if error.errno != errno.EPIPE:  # whoever reads us may stop reading
+                raise system_error(error, "standard output") from None
 
 
 if __name__ == "__main__":

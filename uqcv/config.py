@@ -12,15 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.colvars.fitting import UncertaintySettings
 from uqcv.errors import InputError
-from uqcv.files import read_with, write_text
+from uqcv.files import read_yaml, write_text
 from uqcv.labeling.reference import ReferenceSettings
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.sampling.settings import SamplingSettings
 
+LONGEST_VALUE = 60  # characters of a wrong value that are shown
+
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SystemSettings(_Strict):
@@ -74,7 +76,7 @@ class CampaignSettings(_Strict):
 class Config(_Strict):
     """All settings of a campaign."""
 
-    name: str = Field(description="names the folder of results")
+    name: str = Field(pattern=r"^\w[\w .+-]*$", description="names the folder of results; no path")
     seed: int = Field(0, ge=0, description="all randomness comes from it")
     system: SystemSettings
     reference: ReferenceSettings = Field(description="the method that labels")
@@ -103,9 +105,7 @@ def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     InputError
         For an unknown key (with the nearest known one), a wrong type, or a missing file.
     """
-    raw = read_with(path, lambda p: yaml.safe_load(p.read_text(encoding="utf-8")), "YAML")
-    if not isinstance(raw, dict):
-        raise InputError(f"{path}: a YAML mapping of settings is expected")
+    raw = read_yaml(path)
     for key, value in (overrides or {}).items():
         _override(raw, key, value)
     return _anchored(validated(Config, raw, str(path)), Path(path).resolve().parent)
@@ -154,7 +154,22 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key {key}" + (f"; did you mean {close[0]}?" if close else "")
     if problem["type"] == "missing":
         return f"{key} is missing"
-    return f"{key}: {problem['input']!r} was given; {problem['msg'].lower()}"
+    if problem["type"] == "value_error":  # of settings that do not fit one another
+        return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+    given = repr(problem["input"])
+    given = given if len(given) <= LONGEST_VALUE else f"{given[:LONGEST_VALUE]}..."
+    return f"{key}: {given} was given; {_expected(problem)}"
+
+
+def _expected(problem: Any) -> str:
+    """Return what pydantic expected, in words of ours where its own name its classes."""
+    if problem["type"] in ("model_type", "dict_type"):
+        return "a group of settings is expected, one in a line"
+    if problem["type"] == "union_tag_invalid":
+        return f"{problem['ctx']['discriminator']} must be one of {problem['ctx']['expected_tags']}"
+    if problem["type"] == "string_pattern_mismatch":
+        return "letters, digits, spaces and any of _ . + - are expected"
+    return problem["msg"][0].lower() + problem["msg"][1:]
 
 
 def _keys_of(annotation: Any) -> list[str]:

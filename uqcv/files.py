@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from uqcv.errors import InputError
+import yaml
+
+from uqcv.errors import InputError, what_to_do
+from uqcv.folders import make_folders, remove_empty, remove_if_there, writing
+
+MEND = "mend it or give another file"
+MERGE_TAG = "tag:yaml.org,2002:merge"  # `<<`, which may stand in a mapping more than once
 
 
 @contextmanager
@@ -19,17 +27,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The data are flushed to disk before the rename, so that after a crash `path` is either the old file or the
     whole new one.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses to write, such as on a disk that is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        made = make_folders(path.parent)
+        try:
+            yield temporary
+            with open(temporary, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            remove_if_there(temporary)
+            remove_empty(made)
+            raise
 
 
 def flush_to_disk(*handles: IO) -> None:
@@ -55,7 +71,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, default=float) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, advice: str = MEND) -> Any:
     """Read JSON; a broken file is named.
 
     Raises
@@ -63,41 +79,113 @@ def read_json(path: Path) -> Any:
     InputError
         If the file is missing or is not JSON.
     """
-    return read_with(path, lambda p: json.loads(p.read_text(encoding="utf-8")), "JSON")
+    return read_with(path, lambda p: json.loads(p.read_text(encoding="utf-8")), "JSON", advice)
 
 
-def read_with(path: Path, reader: Callable[[Path], Any], kind: str) -> Any:
+class _Loader(yaml.SafeLoader):
+    """YAML without objects of Python, in which no key may be given twice: one of the two would be lost silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != MERGE_TAG]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            line = node.start_mark.line + 1
+            raise InputError(f"the key {twice[0]} is given twice in the group that begins in line {line}; leave one")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, advice: str = MEND) -> dict[str, Any]:
+    """Read a YAML file of settings.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not YAML, holds something else than settings, or gives one twice.
+    """
+    raw = read_with(path, lambda p: _parse_yaml(p, advice), "YAML", advice)
+    if not isinstance(raw, dict):
+        given = "nothing" if raw is None else "text" if isinstance(raw, str) else f"a {type(raw).__name__}"
+        raise InputError(f"{path}: {given} was given; a YAML mapping of settings is expected; {advice}")
+    return raw
+
+
+def _parse_yaml(path: Path, advice: str) -> Any:
+    text = path.read_text(encoding="utf-8")
+    try:
+        with about(path):
+            return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        place = f" in line {at.line + 1}" if at else ""
+        reason = f"{error.problem or error.context}{place}"
+        raise InputError(f"{path}: cannot be read as YAML: {reason}; {advice}") from error
+
+
+def read_with(path: Path, reader: Callable[[Path], Any], kind: str, advice: str = MEND) -> Any:
     """Read `path` with `reader` and turn what it raises into one line that names the file.
 
+    What `reader` warns of is not shown: what matters is checked, and a refusal is one line.
+
+    Parameters
+    ----------
+    path
+        The file.
+    reader
+        Returns what is in it.
+    kind
+        What is expected in it.
+    advice
+        What to do if it is something else.
+
     Raises
     ------
     InputError
-        If the file is missing or `reader` cannot read it.
+        If the file is missing, may not be read, or `reader` cannot read it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file (expected {kind})")
+    require_readable(path, kind)
     try:
-        return reader(path)
-    except InputError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return reader(path)
+    except (InputError, MemoryError):
         raise
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"{path}: cannot be read as {kind}: {reason}") from error
+        raise InputError(f"{path}: cannot be read as {kind}: {_reason(error)}; {advice}") from error
 
 
-def require_writable(path: Path) -> None:
-    """Refuse, before long work, a file that could not be written after it; its folder is made.
+@contextmanager
+def about(source: object) -> Iterator[None]:
+    """Name the source of what is wrong, in front of what is said about it."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{source}: {error}") from error
+
+
+def require_readable(path: Path, kind: str) -> None:
+    """Refuse what is no file that can be read.
 
     Raises
     ------
     InputError
-        If the folder cannot be made or written to, or the path is a folder.
+        If there is nothing, a folder, or a file that may not be read.
     """
-    folder = Path(path).absolute().parent
+    path = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            given = "folder" if stat.S_ISDIR(mode) else "device or pipe"
+            raise InputError(f"{path}: a {given} was given; a file is expected ({kind})")
+        open(path, "rb").close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{path}: no such file (expected {kind})") from error
     except OSError as error:
-        raise InputError(f"{path}: its folder cannot be made ({error.strerror}); give another place") from error
-    if Path(path).is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"{path}: a folder, or in a folder that cannot be written to; give another place")
+        raise InputError(f"{path}: {what_to_do(error)} (expected {kind})") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text"
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from uqcv.errors import UqcvError
+from uqcv.errors import UqcvError, one_line
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LONGEST_ERROR = 20_000  # characters; a pipe holds 64 kB
@@ -140,6 +140,8 @@ def portable(error: Exception) -> UqcvError:
     """Return an error that another process can raise, to be called where `error` is handled."""
     if isinstance(error, UqcvError):
         return error
+    if line := one_line(error):
+        return UqcvError(line)
     return UqcvError(f"{error}\n{traceback.format_exc()}"[-LONGEST_ERROR:])  # the pipe must not block
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from ase.data import atomic_masses
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from uqcv.errors import InputError
-from uqcv.files import atomic_path, read_with
+from uqcv.errors import InputError, UnknownElementError
+from uqcv.files import about, atomic_path, read_with
 
 # Declared in an extxyz comment line (`energy_unit=...`), these spellings are what uqcv computes in.
 ACCEPTED_UNITS = {
@@ -167,7 +168,7 @@ def read_structures(path: Path, labelled: bool = False) -> list[Structure]:
         If the file cannot be read, is empty, lacks labels that are asked for, declares other units, or holds
         positions that can only be in nm.
     """
-    frames = read_with(path, lambda p: ase.io.read(p, index=":"), "structures (extxyz)")
+    frames = read_with(path, _read_ase, "structures (extxyz)")
     if not frames:
         raise InputError(f"{path}: no frames; at least one structure is expected")
     structures = [_frame(path, k, atoms) for k, atoms in enumerate(frames)]
@@ -176,12 +177,57 @@ def read_structures(path: Path, labelled: bool = False) -> list[Structure]:
     return structures
 
 
-def _frame(path: Path, k: int, atoms: ase.Atoms) -> Structure:
+def _read_ase(path: Path) -> list[ase.Atoms]:
+    if path.suffix.lower() in (".xyz", ".extxyz"):
+        _require_whole_frames(path)
+    if not path.stat().st_size:
+        return []
     try:
+        frames = ase.io.read(path, index=":", do_not_split_by_at_sign=True)
+    except KeyError as error:
+        raise InputError(f"{path}: {error} is no element; symbols of elements are expected, mend the file") from error
+    return frames if isinstance(frames, list) else [frames]
+
+
+def _require_whole_frames(path: Path) -> None:
+    """Refuse a file that ends within a frame; ASE would look for a missing atom of 10^12 for ever."""
+    with open(path, encoding="utf-8") as lines:
+        for k, line in enumerate(iter(lines.readline, "")):
+            if not line.strip().isdecimal():
+                if k and line.strip() and not line.startswith("VEC"):
+                    raise InputError(
+                        f"{path}, frame {k}: {line.strip()[:30]!r} was given where its number of atoms is expected; "
+                        "write the file again"
+                    )
+                return  # the end, or something else than extxyz: ASE says what
+            wanted = int(line)
+            found = sum(1 for _ in islice(lines, wanted + 1)) - 1
+            if found < wanted:
+                raise InputError(
+                    f"{path}, frame {k}: {wanted} atoms are announced, {max(0, found)} are there; write the file again"
+                )
+
+
+def require_elements(structures: Sequence[Structure], known: Sequence[int], source: object) -> None:
+    """Refuse elements that a model was not trained on.
+
+    Raises
+    ------
+    UnknownElementError
+        Naming the source.
+    """
+    unknown = sorted(set(elements(structures)) - set(known))
+    if unknown:
+        raise UnknownElementError(
+            f"{source}: elements with atomic numbers {unknown} were given; the model knows {sorted(known)}: "
+            "train it on labelled structures that hold them"
+        )
+
+
+def _frame(path: Path, k: int, atoms: ase.Atoms) -> Structure:
+    with about(f"{path}, frame {k}"):
         structure = Structure.from_ase(atoms)
         _require_units(structure)
-    except InputError as error:
-        raise InputError(f"{path}, frame {k}: {error}") from error
     return structure
 
 
@@ -190,6 +236,17 @@ def _require_units(structure: Structure) -> None:
         declared = structure.info.get(key)
         if declared is not None and str(declared).lower() not in accepted:
             raise InputError(f"{key}={declared} was given; Å, eV and eV/Å are expected, convert the file first")
+    require_distances(structure)
+
+
+def require_distances(structure: Structure) -> None:
+    """Refuse atoms that are nearer to one another than nuclei can be.
+
+    Raises
+    ------
+    InputError
+        Asking whether the positions are in nm.
+    """
     if len(structure) > 1:
         nearest = KDTree(structure.positions).query(structure.positions, k=2)[0][:, 1].min()
         if nearest < SMALLEST_DISTANCE:

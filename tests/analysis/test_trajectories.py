@@ -86,7 +86,7 @@ def test_what_is_missing_is_named(tmp_path, dcd, topology_path):
         read_trajectory(tmp_path / "none.dcd", topology_path)
     with pytest.raises(InputError, match=r"none\.pdb: no such file \(expected a PDB file"):
         read_trajectory(dcd, tmp_path / "none.pdb")
-    with pytest.raises(InputError, match=r"walk\.dcd: cannot be read as a topology; give a PDB file"):
+    with pytest.raises(InputError, match=r"walk\.dcd: does not say which atoms it holds; give a PDB file .* --top"):
         read_trajectory(dcd)
     (tmp_path / "walk.foo").write_text("x")
     with pytest.raises(InputError, match=r"the extension \.foo is not known; DCD, XTC"):

@@ -137,9 +137,7 @@ def test_a_broken_checkpoint_is_named(fresh, data, tmp_path):
     whole = checkpoint.read_bytes()
     for broken in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
         checkpoint.write_bytes(broken)
-        with pytest.raises(
-            InputError, match=r"training\.pt: not a readable training checkpoint .* delete it"
-        ) as caught:
+        with pytest.raises(InputError, match=r"training\.pt: .*a training checkpoint.*; delete it") as caught:
             train(fresh(), *data, SETTINGS, seed=0, checkpoint=checkpoint)
         assert "\n" not in str(caught.value)
 

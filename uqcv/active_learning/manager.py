@@ -12,14 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import yaml
 
 from uqcv.active_learning.generation import Generation
 from uqcv.active_learning.reference_data import Facts, prepare
 from uqcv.active_learning.state import CampaignFolder, CampaignState
-from uqcv.config import Config, first_difference, save_config
+from uqcv.config import Config, first_difference
 from uqcv.errors import InputError
-from uqcv.files import read_with
+from uqcv.files import read_yaml
 from uqcv.processes import available_cores
 from uqcv.progress import say
 
@@ -54,7 +53,7 @@ class Campaign:
     def _require_same_settings(self) -> None:
         if not (self.folder.config.is_file() and self.folder.relaxed.is_file()):
             return  # nothing was computed yet: a setting that could not be may be mended
-        before = read_with(self.folder.config, lambda p: yaml.safe_load(p.read_text(encoding="utf-8")), "YAML")
+        before = read_yaml(self.folder.config, "restore it from a copy, or give another --out")
         now = self.config.model_dump(mode="json")
         for key in MAY_CHANGE:
             section, name = key.split(".")
@@ -69,7 +68,6 @@ class Campaign:
     def run(self) -> CampaignState:
         """Run, or go on, until a limit is reached; return the last state."""
         with self.folder.locked():
-            save_config(self.config, self.folder.config)
             torch.set_num_threads(available_cores())
             say(f"{self.config.name}: seed {self.config.seed}, {self.config.sampling.sampler}, in {self.folder.path}")
             facts = prepare(self.config, self.folder)

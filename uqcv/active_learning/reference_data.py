@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from uqcv.active_learning.state import CampaignFolder
-from uqcv.config import Config
+from uqcv.analysis.ramachandran import read_free_energy
+from uqcv.config import Config, save_config
 from uqcv.errors import InputError
-from uqcv.files import read_json, write_json
+from uqcv.files import read_json, write_json, write_text
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.reference import ReferenceMethod, build_reference
 from uqcv.labeling.reference_md import sample_reference
 from uqcv.labeling.relaxation import relax
 from uqcv.labeling.torsions import backbone_torsions, torsion_angle
+from uqcv.potentials.devices import require_device
 from uqcv.progress import say
 from uqcv.seeding import derive_seed
 from uqcv.simulation.forces import bare_system
@@ -51,19 +52,19 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
         For files that do not fit one another.
     """
     if folder.facts.is_file():
-        content = read_json(folder.facts)
-        return Facts({k: tuple(v) for k, v in content["torsions"].items()}, content["minimum_energy"])
+        save_config(config, folder.config)
+        return read_facts(folder.facts)
     method = build_reference(config.reference)
     topology = read_topology(config.system.topology)
     torsions = backbone_or_named(config, topology)
     _require_possible_test(config, method, torsions)
     bare_system(topology, config.sampling.hydrogen_mass)  # refuses masses now that no walker could have later
     start = _starting_structure(config, topology)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config.system.topology, folder.topology)
+    _require_files(config)
+    save_config(config, folder.config)  # nothing is written before all is known to be possible
+    write_text(folder.topology, config.system.topology.read_text(encoding="utf-8"))
     if config.system.free_energy is not None:
-        folder.free_energy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(config.system.free_energy, folder.free_energy)
+        write_text(folder.free_energy, config.system.free_energy.read_text(encoding="utf-8"))
     relaxed = _made(folder.relaxed, "relaxing the molecule", lambda: [relax(method, start)])[0]
     frames = _made(folder.initial, "first labels", lambda: _initial(config, method, relaxed, torsions))
     held_out = _made(folder.held_out, "held-out labels", lambda: _held_out(config, method, relaxed, torsions))
@@ -73,6 +74,36 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     free_energy = folder.free_energy.name if folder.free_energy.is_file() else None
     write_json(folder.facts, asdict(facts) | {"free_energy": free_energy})
     return facts
+
+
+def read_facts(path: Path) -> Facts:
+    """Read what `prepare` found out.
+
+    Raises
+    ------
+    InputError
+        If the file is something else.
+    """
+    content = read_json(path)
+    try:
+        return Facts({k: tuple(v) for k, v in content["torsions"].items()}, float(content["minimum_energy"]))
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not what a campaign knows of its system (torsions and minimum_energy); "
+            "remove it, and the run finds it out again"
+        ) from error
+
+
+def _require_files(config: Config) -> None:
+    """Refuse files that a later stage would stumble over."""
+    if config.system.free_energy is not None:
+        read_free_energy(config.system.free_energy)
+    if config.initial.file is not None:
+        _own_frames(config)
+    if config.test.file is not None:
+        read_structures(config.test.file, labelled=True)
+    require_device(config.training.device, "training.device")
+    require_device(config.sampling.device, "sampling.device")
 
 
 def _made(path: Path, name: str, make: Callable[[], list[Structure]]) -> list[Structure]:
@@ -99,13 +130,19 @@ def backbone_or_named(config: Config, topology: Topology) -> Torsions:
     Raises
     ------
     InputError
-        If `initial.keep` names another.
+        If `initial.keep` names another, or a torsion names atoms that are not there.
     """
     chosen = config.system.torsions
     torsions = dict(backbone_torsions(topology) if chosen == "backbone" else chosen or {})
     unknown = sorted(set(config.initial.keep) - set(torsions))
     if unknown:
         raise InputError(f"initial.keep names the torsion {unknown[0]}; system.torsions has {sorted(torsions)}")
+    n_atoms = topology.getNumAtoms()
+    for name, atoms in torsions.items():
+        if not all(0 <= k < n_atoms for k in atoms):
+            raise InputError(
+                f"system.torsions: {name} names the atoms {list(atoms)}; indices from 0 to {n_atoms - 1} are expected"
+            )
     return torsions
 
 

@@ -26,7 +26,7 @@ _DISTANCES_AT_ONCE = 4_000_000
 class HarvestSettings(BaseModel):
     """How many frames are taken from a generation, and which."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     quantile: float = Field(
         default=0.95,

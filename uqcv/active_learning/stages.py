@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,18 @@ from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.reference_data import backbone_or_named
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.analysis.evaluation import evaluate_trajectory
-from uqcv.analysis.trajectories import load_trajectory, read_trajectory, write_bfactor_pdb
+from uqcv.analysis.trajectories import load_trajectory, read_trajectory, structures_of, write_bfactor_pdb
 from uqcv.colvars.bundle import Bundle
 from uqcv.config import Config
-from uqcv.errors import InputError
+from uqcv.errors import InputError, LabelingError
+from uqcv.folders import locked, require_writable, staged
 from uqcv.labeling.batch import Failure, label_structures
 from uqcv.labeling.free_energy import reference_free_energy
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.reference import ReferenceSettings, build_reference
 from uqcv.potentials.cores import n_epochs
 from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.devices import require_device
 from uqcv.potentials.loss import Errors, measure_errors
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
@@ -36,7 +39,7 @@ from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.simulation.walker import WalkerEnd
-from uqcv.structures import Structure, elements, read_structures, write_structures
+from uqcv.structures import Structure, elements, read_structures, require_elements, write_structures
 
 
 def train_potential(
@@ -65,10 +68,13 @@ def train_potential(
     start
         Potential to go on from instead of a new one.
     """
+    require_device(settings.device, "training.device")
     torch.set_num_threads(available_cores())
     torch.manual_seed(derive_seed(seed, "weights"))
     frames = [read_structures(p, labelled=True) for p in (training, validation)]
     potential = load_potential(start) if start else Potential(elements(frames[0] + frames[1]), architecture)
+    for structures, source in zip(frames, (training, validation), strict=True):
+        require_elements(structures, potential.elements, source)
     dtype = getattr(torch, settings.dtype)
     seen, unseen = (Dataset(f, potential.settings.cutoff, dtype, settings.device) for f in frames)
     if start is None:
@@ -76,7 +82,7 @@ def train_potential(
     potential.to_dtype(dtype).to(settings.device)
     epochs = n_epochs(settings, warm=start is not None)
     checkpoint = out / "checkpoint.pt"
-    with progress(f"training on {len(seen)} frames", epochs) as update:
+    with locked(out), progress(f"training on {len(seen)} frames", epochs) as update:
         train(potential, seen, unseen, settings, derive_seed(seed, "batches"), start is not None, checkpoint,
               out / "history.csv", update)  # fmt: skip
     errors = measure_errors(potential, unseen, settings)
@@ -105,17 +111,34 @@ def sample_bundle(
     seed
         Of starts and walkers.
     """
+    require_device(settings.device, "sampling.device")
     model = Bundle.load(bundle)
     reference = read_trajectory(topology, topology)[0]
     frames = read_structures(start)
     wrong = [k for k, s in enumerate(frames) if s.numbers.tolist() != reference.numbers.tolist()]
     if wrong:
-        raise InputError(f"{start}, frame {wrong[0]}: its atoms are not those of {topology} in the same order")
+        raise InputError(
+            f"{start}, frame {wrong[0]}: its atoms are not those of {topology} in the same order; "
+            "give the PDB file of these frames"
+        )
+    require_elements([reference], model.settings.elements, topology)
+    _require_same_periodicity(frames, reference, start, topology)
+    read_topology(topology)  # refuses now what no walker could read later
     site = Site(out.resolve(), bundle.resolve(), topology.resolve(), reference, model.settings.lowest_energy)
     starts = choose_starts(frames, 0, settings, np.random.default_rng(derive_seed(seed, "starts")))
     plans = plan_walkers(model, site, starts, settings, derive_seed(seed, "walkers"))
-    with progress(f"{len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
+    with locked(out), progress(f"{len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
         return run_walkers(plans, settings.processes, update)
+
+
+def _require_same_periodicity(frames: Sequence[Structure], reference: Structure, start: Path, topology: Path) -> None:
+    for k, frame in enumerate(frames):
+        if (frame.pbc != reference.pbc).any():
+            given, expected = ("a" if s.is_periodic else "no" for s in (frame, reference))
+            raise InputError(
+                f"{start}, frame {k}: {given} periodic cell was given, {topology} has {expected} cell (CRYST1); "
+                "give both the same"
+            )
 
 
 def harvest_walkers(
@@ -128,33 +151,44 @@ def harvest_walkers(
     sampling: SamplingSettings,
 ) -> Harvest:
     """Select frames of walkers, write them to `out` if there are any, and say how they were selected."""
+    require_writable(out)
     model = Bundle.load(bundle)
     reference = read_trajectory(topology, topology)[0]
     guard = MoleculeGuard.from_structure(reference, topology_bonds(read_topology(topology)) or None, sampling.validity)
-    frames = read_walkers(walkers, topology)
+    frames, seen = read_walkers(walkers, topology), read_structures(training)
+    for structures, source in (([reference], topology), (seen, training)):
+        require_elements(structures, model.settings.elements, source)
     if not frames:
         raise InputError(f"{walkers}: no walker-*/trajectory.dcd with frames; give a folder that `uqcv sample` wrote")
     ceiling = model.settings.lowest_energy + sampling.max_energy
     with progress("harvest", len(frames)) as update:
-        result = harvest(
-            model, frames, read_structures(training), guard, ceiling, sampling.bias.component, settings, update
-        )
+        result = harvest(model, frames, seen, guard, ceiling, sampling.bias.component, settings, update)
     if result.structures:
         write_structures(out, result.structures)
     return result
 
 
 def label_file(settings: ReferenceSettings, structures: Path, out: Path) -> tuple[list[Structure], list[Failure]]:
-    """Label an extxyz file into another; failures are recorded beside it."""
+    """Label an extxyz file into another; failures are recorded beside it.
+
+    Raises
+    ------
+    LabelingError
+        If none could be labelled, with the reason of the first.
+    """
+    require_writable(out)
     frames = read_structures(structures)
+    failures_path = out.with_suffix(".failures.json")
     with progress("labelling", len(frames)) as update:
-        return label_structures(
-            build_reference(settings),
-            frames,
-            out,
-            out.with_suffix(".failures.json"),
-            lambda done, wanted: update(done, ""),
+        labelled, failures = label_structures(
+            build_reference(settings), frames, out, failures_path, lambda done, wanted: update(done, "")
         )
+    if not labelled:
+        # Nothing is worth keeping, and a journal of failures would stand in the way of another try.
+        for path in (failures_path, Path(f"{out}.journal")):
+            path.unlink(missing_ok=True)
+        raise LabelingError(f"{structures}: none of {len(frames)} structures could be labelled: {failures[0].reason}")
+    return labelled, failures
 
 
 def reference_surface(config: Config, out: Path | None, length: float, seed: int, grid: int) -> Path:
@@ -163,6 +197,7 @@ def reference_surface(config: Config, out: Path | None, length: float, seed: int
     path = out or config.system.free_energy
     if not isinstance(method, OpenMMForceField) or path is None:
         raise InputError("the free energy needs an OpenMM reference, and --out or system.free_energy in the YAML")
+    require_writable(path)
     torsions = backbone_or_named(config, method.topology)
     if len(torsions) != 2:
         raise InputError(f"system.torsions names {len(torsions)} torsions; two are expected")
@@ -193,12 +228,15 @@ def evaluate_file(bundle: Path, trajectory: Path, topology: Path | None, out: Pa
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f"--dtype {dtype} was given; float32 or float64 is expected")
+    require_writable(out, folder=True)
     model = Bundle.load(bundle)
     frames = load_trajectory(trajectory, topology)
+    require_elements(structures_of(frames[0]), model.settings.elements, topology or trajectory)
     with progress("evaluating", frames.n_frames) as update:
         table = evaluate_trajectory(model, trajectory, topology, getattr(torch, dtype), report=update)
-    paths = [out / name for name in ("frames.csv", "atoms.csv", "uncertainty.pdb")]
-    table.write_csv(paths[0])
-    table.write_atom_csv(paths[1])
-    write_bfactor_pdb(paths[2], frames, table.atomic)
-    return paths
+    names = ("frames.csv", "atoms.csv", "uncertainty.pdb")
+    with staged(out) as place:
+        table.write_csv(place / names[0])
+        table.write_atom_csv(place / names[1])
+        write_bfactor_pdb(place / names[2], frames, table.atomic)
+    return [out / name for name in names]

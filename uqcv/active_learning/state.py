@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from uqcv.errors import InputError
 from uqcv.files import read_json, write_json
+from uqcv.folders import locked
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,14 @@ class CampaignState:
         InputError
             If the file is not a state.
         """
-        content = read_json(path)
-        try:
-            return cls(**content)
-        except TypeError as error:
-            raise InputError(f"{path}: not the state of a campaign ({error})") from error
+        advice = "remove it, and the run goes on from the results that lie beside it"
+        content = read_json(path, advice)
+        known = {field.name: type(field.default) for field in fields(cls)}
+        if not isinstance(content, dict) or content.keys() - known or not _have_types(content, known):
+            raise InputError(
+                f"{path}: not the state of a campaign; {', '.join(known)} are expected, each of its type: {advice}"
+            )
+        return cls(**content)
 
     def at(self, generation: int, stage: str) -> CampaignState:
         """Return the state at another stage."""
@@ -202,17 +206,10 @@ class CampaignFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: a second run in it is refused. The lock is gone with its process, however that ends.
-
-        Raises
-        ------
-        InputError
-            If another process holds it.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"{self.path}: another run is at work here; wait for it, or give --out") from error
+        """Hold the folder; see `uqcv.files.locked`."""
+        with locked(self.path):
             yield
+
+
+def _have_types(content: dict[str, Any], types: dict[str, type]) -> bool:
+    return all(type(value) is types[name] for name, value in content.items())

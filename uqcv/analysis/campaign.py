@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from uqcv.analysis.ramachandran import ramachandran_angles, read_free_energy
 from uqcv.analysis.tables import Table, read_table
 from uqcv.analysis.trajectories import read_trajectory
 from uqcv.errors import InputError
-from uqcv.files import read_json
+from uqcv.files import MEND, read_json
 from uqcv.structures import read_structures
 
 Floats = NDArray[np.float64]
@@ -107,7 +108,8 @@ class Generation:
     @property
     def funnel(self) -> list[tuple[str, int]]:
         """How many frames were left after each step of the harvest."""
-        return [(str(name), int(left)) for name, left in self.harvest.get("funnel", [])]
+        with _expected(self.folder / "harvest" / "harvest.json", "a funnel of names and numbers"):
+            return [(str(name), int(left)) for name, left in self.harvest.get("funnel", [])]
 
     def history(self) -> Table:
         """Return the training history by column; empty before the first epoch."""
@@ -152,7 +154,9 @@ class Campaign:
     @property
     def torsions(self) -> dict[str, list[int]]:
         """Name -> four atoms of each of two torsions; empty for a system without them."""
-        torsions = {str(name): [int(atom) for atom in atoms] for name, atoms in self.facts.get("torsions", {}).items()}
+        path = self.folder / "reference" / "facts.json"
+        with _expected(path, "torsions with four atom indices each"):
+            torsions = {str(name): [int(k) for k in atoms] for name, atoms in self.facts.get("torsions", {}).items()}
         return torsions if len(torsions) == 2 else {}
 
     def free_energy(self) -> Floats | None:
@@ -187,9 +191,9 @@ def _generation(folder: Path) -> Generation:
     return Generation(
         folder=folder,
         index=int(folder.name.removeprefix("generation-")),
-        metrics=_facts(folder / "metrics.json"),
+        metrics=_numbers(folder / "metrics.json"),
         harvest=_facts(folder / "harvest" / "harvest.json"),
-        labels=_facts(folder / "labels" / "labels.json"),
+        labels=_numbers(folder / "labels" / "labels.json"),
         walkers=tuple(Walker(path, _facts(path / "end.json")) for path in _subfolders(folder / "walkers", "walker-")),
     )
 
@@ -200,10 +204,31 @@ def _subfolders(folder: Path, prefix: str) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name.removeprefix(prefix)))
 
 
+@contextmanager
+def _expected(path: Path, what: str) -> Iterator[None]:
+    """Name the file in which something else was found than what is expected there."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: {what} are expected ({error}); remove it, and the run makes it again") from error
+
+
+def _numbers(path: Path) -> dict[str, Any]:
+    """Read facts that are numbers, groups of numbers, or not known."""
+    values = _facts(path)
+    if wrong := [name for name, value in values.items() if isinstance(value, str | list)]:
+        raise InputError(
+            f"{path}: {wrong[0]} is {values[wrong[0]]!r}; a number is expected: remove it, and the run makes it again"
+        )
+    return values
+
+
 def _facts(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not path.exists():
         return {}
     value = read_json(path)
     if not isinstance(value, dict):
-        raise InputError(f"{path}: a {type(value).__name__} was given; an object with named entries is expected")
+        raise InputError(
+            f"{path}: a {type(value).__name__} was given; an object with named entries is expected; {MEND}"
+        )
     return value

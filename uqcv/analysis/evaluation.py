@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uqcv.analysis.tables import csv_text
-from uqcv.analysis.trajectories import load_trajectory, structures_of
+from uqcv.analysis.trajectories import read_trajectory, structures_of
 from uqcv.files import write_text
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def evaluate_trajectory(
     from uqcv.colvars.fitting import evaluate_frames
 
     path = Path(trajectory) if isinstance(trajectory, str | Path) else None
-    structures = structures_of(trajectory if path is None else load_trajectory(path, topology_path), path)
+    structures = structures_of(trajectory) if path is None else read_trajectory(path, topology_path)
     found = evaluate_frames(bundle, structures, dtype or torch.float64, report=report)
     atomic = np.stack(found.atomic)
     return EvaluationTable(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uqcv.errors import InputError
-from uqcv.files import read_with
+from uqcv.files import MEND, read_with
 from uqcv.structures import Structure
 
 Floats = NDArray[np.float64]
@@ -114,7 +114,9 @@ def read_free_energy(path: Path) -> Floats:
 def _parse_free_energy(path: Path) -> Floats:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     if not lines or lines[0].split(",")[2:] != [FREE_ENERGY_COLUMN]:
-        raise InputError(f"{path}: two torsions in degrees and {FREE_ENERGY_COLUMN} are expected as columns")
+        raise InputError(f"{path}: two torsions in degrees and {FREE_ENERGY_COLUMN} are expected as columns; {MEND}")
+    if cut := [line for line in lines if line.count(",") != 2]:
+        raise InputError(f"{path}: the line {cut[0]!r} has not three fields; is the file whole? {MEND}")
     first, second, values = np.array([line.split(",") for line in lines[1:]], dtype=float).reshape(-1, 3).T
     grid = round(len(values) ** 0.5)
     centers = -180.0 + 360.0 / max(grid, 1) * (np.arange(grid) + 0.5)

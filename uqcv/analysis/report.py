@@ -14,6 +14,7 @@ from uqcv.analysis.campaign import Campaign, Generation, Walker, read_campaign
 from uqcv.analysis.tables import csv_text
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, read_json, write_text
+from uqcv.folders import staged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,12 +43,13 @@ def write_report(folder: Path) -> list[Path]:
     """
     campaign = read_campaign(folder)
     target = campaign.folder / "report"
-    written = [_save(figure, target / f"{name}.png") for name, figure in _figures(campaign)]
-    rows = [_summary(generation) for generation in campaign.generations]
-    if rows:
-        written.append(target / "summary.csv")
-        write_text(written[-1], csv_text({name: [row[name] for row in rows] for name in rows[0]}))
-    return written
+    with staged(target) as place:
+        written = [_save(figure, place / f"{name}.png") for name, figure in _figures(campaign)]
+        rows = [_summary(generation) for generation in campaign.generations]
+        if rows:
+            written.append(place / "summary.csv")
+            write_text(written[-1], csv_text({name: [row[name] for row in rows] for name in rows[0]}))
+    return [target / path.name for path in written]
 
 
 def _save(figure: Figure, path: Path) -> Path:

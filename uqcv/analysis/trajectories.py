@@ -6,6 +6,7 @@ import ctypes
 import os
 import struct
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from uqcv import units
 from uqcv.errors import InputError
-from uqcv.files import atomic_path
-from uqcv.structures import Structure
+from uqcv.files import about, atomic_path, require_readable
+from uqcv.structures import Structure, require_distances
 
 if TYPE_CHECKING:
     import mdtraj
@@ -27,11 +28,23 @@ Ints = NDArray[np.int64]
 
 LARGEST_B_FACTOR = 999.99  # the column of a PDB file has six characters
 B_FACTOR = slice(60, 66)
+WITHOUT_ATOMS = (".dcd", ".xtc", ".trr", ".nc", ".netcdf")
 
 
 def read_trajectory(path: Path, topology_path: Path | None = None, partial: bool = False) -> list[Structure]:
-    """Read the frames of a trajectory; see `load_trajectory`."""
-    return structures_of(load_trajectory(path, topology_path, partial), path)
+    """Read the frames of a trajectory; see `load_trajectory`.
+
+    Raises
+    ------
+    InputError
+        As `load_trajectory`, or if atoms of the first frame are nearer than they can be: the unit is not Å.
+    """
+    trajectory = load_trajectory(path, topology_path, partial)
+    with about(path):
+        structures = structures_of(trajectory, path)
+    with about(f"{path}, frame 0"):
+        require_distances(structures[0])
+    return structures
 
 
 def load_trajectory(path: Path, topology_path: Path | None = None, partial: bool = False) -> mdtraj.Trajectory:
@@ -53,12 +66,14 @@ def load_trajectory(path: Path, topology_path: Path | None = None, partial: bool
     """
     import mdtraj
 
-    path, topology_path = Path(path), Path(topology_path or path)
+    path = Path(path)
+    if topology_path is None and path.suffix.lower() in WITHOUT_ATOMS:
+        raise InputError(f"{path}: does not say which atoms it holds; give a PDB file of them with --top")
+    topology_path = Path(topology_path or path)
     topology = _load_topology(topology_path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file (expected a trajectory)")
+    require_readable(path, "a trajectory")
     try:
-        with _c_stdout_silenced():
+        with _quiet():
             trajectory = mdtraj.load(str(path), top=topology)
     except Exception as error:
         raise InputError(f"{path}: {_reason(error, path, topology_path, topology.n_atoms)}") from error
@@ -109,7 +124,7 @@ def structures_of(trajectory: mdtraj.Trajectory, path: Path | None = None) -> li
 def _dcd_positions(path: Path) -> Floats:
     from mdtraj.formats import DCDTrajectoryFile
 
-    with _c_stdout_silenced(), DCDTrajectoryFile(str(path)) as file:
+    with _quiet(), DCDTrajectoryFile(str(path)) as file:
         return np.asarray(file.read()[0], dtype=float)
 
 
@@ -156,12 +171,15 @@ def _with_b_factor(line: str, fields: Iterator[str]) -> str:
 def _load_topology(path: Path) -> mdtraj.Topology:
     import mdtraj
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file (expected a PDB file with the atoms of the trajectory)")
+    require_readable(path, "a PDB file with the atoms of the trajectory")
     try:
-        return mdtraj.load_topology(str(path))
+        with _quiet():
+            topology = mdtraj.load_topology(str(path))
     except Exception as error:
         raise InputError(f"{path}: cannot be read as a topology; give a PDB file with all atoms") from error
+    if not topology.n_atoms:
+        raise InputError(f"{path}: no atoms; a PDB file with all atoms is expected")
+    return topology
 
 
 def _numbers(topology: mdtraj.Topology, source: str) -> Ints:
@@ -195,8 +213,15 @@ def _require_whole(path: Path, n_frames: int) -> None:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what mdtraj warns of out of an error in one line, and what it prints out of what may be somebody's JSON."""
+    with warnings.catch_warnings(), _c_stdout_silenced():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def _c_stdout_silenced() -> Iterator[None]:
-    """Keep what mdtraj's DCD reader prints out of a standard output that may be somebody's JSON."""
     libc = ctypes.CDLL(None)
     sys.stdout.flush()
     libc.fflush(None)

@@ -30,7 +30,7 @@ MOLECULE = Path(uqcv.__file__).resolve().parents[1] / "systems" / "alanine_dipep
 LATTICE = 3.61  # of copper, Å
 FACE_CENTRED = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
 EPOCHS = 10
-SMALLEST_CRYSTAL = 100
+SMALLEST_CRYSTAL, LARGEST_CRYSTAL = 100, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,12 @@ def crystal(n_atoms: int) -> Structure:
     Raises
     ------
     InputError
-        For fewer atoms than a box of two cutoffs holds.
+        For fewer atoms than a box of two cutoffs holds, or more than a machine.
     """
     if n_atoms < SMALLEST_CRYSTAL:
         raise InputError(f"--atoms {n_atoms} was given; {SMALLEST_CRYSTAL} or more is expected, or 0 for no crystal")
+    if n_atoms > LARGEST_CRYSTAL:
+        raise InputError(f"--atoms {n_atoms} was given; {LARGEST_CRYSTAL} or fewer are expected")
     edge = int(np.ceil((n_atoms / 4) ** (1 / 3)))
     boxes = [(a, b, c) for a in range(edge, edge + 2) for b in range(3, a + 1) for c in range(3, b + 1)]
     repeats = min((box for box in boxes if 4 * np.prod(box) >= n_atoms), key=lambda box: (np.prod(box), box))

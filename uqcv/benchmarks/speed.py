@@ -22,6 +22,7 @@ from uqcv.benchmarks.peers import PEERS, Peer, PeerRun, require_peer
 from uqcv.errors import InputError, UqcvError
 from uqcv.files import read_with, write_json
 from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.devices import require_device
 from uqcv.potentials.neighbors import is_best_complete
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
@@ -107,8 +108,8 @@ def _kept(partial: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows that a benchmark with these settings on this machine left when it was stopped."""
     if not partial.is_file():
         return []
-    kind = "a benchmark that was stopped; delete it to begin again"
-    machine, before, rows = read_with(partial, _machine_settings_rows, kind)
+    kind, advice = "a benchmark that was stopped", "delete it to begin again"
+    machine, before, rows = read_with(partial, _machine_settings_rows, kind, advice)
     if machine != describe_machine() or before != json.loads(json.dumps(settings)):
         return []
     say(f"  going on from {partial}; delete it to begin again")
@@ -127,11 +128,7 @@ def _require(sizes: Sequence[int], conditions: Conditions) -> None:
         crystal(n_atoms)
     if conditions.dtype not in ("float32", "float64"):
         raise InputError(f"--dtype {conditions.dtype} was given; float32 or float64 is expected")
-    device = conditions.device
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {device} was given; torch cannot use it: {str(error).splitlines()[0]}") from error
+    require_device(conditions.device)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 import uqcv
 from uqcv.errors import BundleError, InputError
 from uqcv.files import read_json, write_json
+from uqcv.folders import make_folders, remove_empty, writing
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
+from uqcv.potentials.storage import read_tensors, save_tensors
 from uqcv.uncertainty.calibration import ConformalCalibration
 from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
 from uqcv.uncertainty.pooling import PoolingSettings
@@ -128,22 +129,36 @@ class Bundle:
         return {f"{p}.{k}": v for p, state in parts.items() for k, v in state.items() if isinstance(v, Tensor)}
 
     def save(self, folder: Path) -> Path:
-        """Write the bundle; an earlier one in its place is replaced only when the new one is whole."""
+        """Write the bundle; an earlier one in its place is replaced only when the new one is whole.
+
+        Raises
+        ------
+        InputError
+            If something else than a bundle lies in its place: it would be lost.
+        OutputError
+            If the system refuses to write.
+        """
         folder = Path(folder)
+        require_replaceable(folder)
         temporary = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        with open(temporary / WEIGHTS_FILE, "wb") as handle:
-            torch.save({"potential": self.potential.state_dict(), "uncertainty": self.uncertainty.state_dict()}, handle)
-        header = {"format_version": FORMAT_VERSION, "uqcv": uqcv.__version__, "hash": self.hash, "units": UNITS}
-        write_json(temporary / SETTINGS_FILE, header | {"settings": self.settings.model_dump(mode="json")})
-        before = folder.with_name(f".{folder.name}.before")
-        shutil.rmtree(before, ignore_errors=True)
-        if folder.is_dir():
-            folder.rename(before)
-        temporary.rename(folder)
-        shutil.rmtree(before, ignore_errors=True)
+        with writing(folder):
+            shutil.rmtree(temporary, ignore_errors=True)
+            new = make_folders(temporary)
+        try:
+            with writing(folder):
+                self._write(temporary)
+                _replace(folder, temporary)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            remove_empty(new)
+            raise
         return folder
+
+    def _write(self, folder: Path) -> None:
+        tensors = {"potential": self.potential.state_dict(), "uncertainty": self.uncertainty.state_dict()}
+        save_tensors(tensors, folder / WEIGHTS_FILE)
+        header = {"format_version": FORMAT_VERSION, "uqcv": uqcv.__version__, "hash": self.hash, "units": UNITS}
+        write_json(folder / SETTINGS_FILE, header | {"settings": self.settings.model_dump(mode="json")})
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
@@ -161,13 +176,13 @@ class Bundle:
         _require_version(folder, header)
         try:
             settings = BundleSettings.model_validate(header["settings"])
-            states = torch.load(folder / WEIGHTS_FILE, weights_only=True)
+        except (ValidationError, KeyError) as error:
+            raise BundleError(f"{folder}: {SETTINGS_FILE} {_first_problem(error)}; fit the bundle again") from error
+        states = _read_weights(folder)
+        try:
             bundle = cls(settings, *_rebuild(settings, states))
-        except (ValidationError, KeyError, RuntimeError, OSError, ValueError, EOFError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise BundleError(f"{folder}: incomplete or damaged ({reason}); export or fit it again") from error
-        except Exception as error:  # unpickling errors have no common base
-            raise BundleError(f"{folder}: {WEIGHTS_FILE} is not a file of weights; fit the bundle again") from error
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise BundleError(f"{folder}: {WEIGHTS_FILE} does not fit {SETTINGS_FILE}; fit the bundle again") from error
         if bundle.hash != header.get("hash"):
             raise BundleError(
                 f"{folder}: content has hash {bundle.short_hash}, its header says {str(header.get('hash'))[:12]}; "
@@ -183,8 +198,48 @@ def _read_header(folder: Path) -> Any:
         raise BundleError(str(error)) from error
 
 
+def _read_weights(folder: Path) -> Any:
+    try:
+        return read_tensors(folder / WEIGHTS_FILE, "a file of weights", "fit the bundle again")
+    except InputError as error:
+        raise BundleError(str(error)) from error
+
+
+def _first_problem(error: ValidationError | KeyError) -> str:
+    if isinstance(error, KeyError):
+        return f"has no {error.args[0]}"
+    problem = error.errors()[0]
+    place = ".".join(map(str, ("settings", *problem["loc"])))
+    reason = "settings are expected" if problem["type"] == "model_type" else problem["msg"].lower()
+    return f"is not what it should be at {place} ({reason})"
+
+
+def require_replaceable(folder: Path) -> None:
+    """Refuse to put a bundle where something else lies that would be lost.
+
+    Raises
+    ------
+    InputError
+        If there is a file, or a folder with other files than a bundle's.
+    """
+    folder = Path(folder)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS_FILE).is_file()):
+        raise InputError(f"{folder}: holds something else than a bundle, which would be lost; give another place")
+
+
+def _replace(folder: Path, new: Path) -> None:
+    before = folder.with_name(f".{folder.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.is_dir():
+        folder.rename(before)
+    new.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
 def _require_version(folder: Path, header: Any) -> None:
-    version = header.get("format_version") if isinstance(header, dict) else None
+    if not (isinstance(header, dict) and "format_version" in header):
+        raise BundleError(f"{folder}: {SETTINGS_FILE} is not that of a bundle; give a folder that `uqcv fit` wrote")
+    version = header["format_version"]
     if version != FORMAT_VERSION:
         raise BundleError(
             f"{folder}: bundle format {version} was given; this uqcv reads format {FORMAT_VERSION}: fit it again"

@@ -9,6 +9,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.pycv import component_name
 from uqcv.errors import InputError
 from uqcv.files import write_text
+from uqcv.folders import all_or_nothing
 from uqcv.uncertainty.pooling import POOLINGS, Pooling
 
 MODULE = '''"""Collective variable of uqcv bundle {hash}.
@@ -90,7 +91,7 @@ def export(
     numbers = tuple(int(z) for z in (numbers if numbers is not None else bundle.settings.reference_numbers))
     bundle.uncertainty.require_elements(numbers)
     pbc = tuple(bool(p) for p in (pbc if pbc is not None else bundle.settings.reference_pbc))
-    bundle.save(folder / "bundle")
+    module, example_path = folder / f"{name}.py", folder / "plumed.dat"
     text = MODULE.format(
         hash=bundle.hash,
         numbers=numbers,
@@ -100,10 +101,12 @@ def export(
         device=device,
         compiled=compiled,
     )
-    write_text(folder / f"{name}.py", text)
     arguments = ",".join(f"u.py-{component_name(c)}" for c in components)
     example = EXAMPLE.format(
         short=bundle.short_hash, plugin=plugin, n_atoms=len(numbers), module=name, arguments=arguments
     )
-    write_text(folder / "plumed.dat", example)
-    return folder / f"{name}.py"
+    with all_or_nothing(folder / "bundle", module, example_path):
+        bundle.save(folder / "bundle")
+        write_text(module, text)
+        write_text(example_path, example)
+    return module

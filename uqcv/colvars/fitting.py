@@ -28,7 +28,7 @@ PLACEHOLDER = Distribution(training_mean=0.0, training_deviation=1.0, held_out=(
 class UncertaintySettings(BaseModel):
     """How the uncertainty is fitted, pooled and calibrated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     gmm: GMMSettings = Field(default_factory=GMMSettings, description="the Gaussian mixture")
     directions: int | None = Field(

@@ -61,6 +61,6 @@ def _import_class(name: str) -> Callable[..., Any]:
             f"calculator {name!r}: {first_line(error)}; "
             "give the dotted name of an installed class, such as ase.calculators.emt.EMT"
         ) from error
-    if not isinstance(found, type):
-        raise InputError(f"calculator {name!r} is not a class; give one, such as ase.calculators.emt.EMT")
+    if not (isinstance(found, type) and hasattr(found, "get_forces")):
+        raise InputError(f"calculator {name!r} is no class of a calculator; give one, such as ase.calculators.emt.EMT")
     return found

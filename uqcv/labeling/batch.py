@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,11 @@ import numpy as np
 
 from uqcv.errors import InputError, LabelingError
 from uqcv.files import write_json
+from uqcv.folders import hold, make_folders, remove_if_there, writing
 from uqcv.labeling.reference import ReferenceMethod
 from uqcv.structures import Structure, write_structures
+
+BEGINNING = b'{"task": "'  # of every line of a journal
 
 
 @dataclass(frozen=True)
@@ -64,21 +70,39 @@ def label_structures(
         If the journal is of other structures or another method.
     """
     journal = Path(f"{path}.journal")
-    entries = _read_journal(journal)
-    _require_same_task(entries, method, structures, journal)
-    with open(journal, "a", encoding="utf-8") as handle:
-        for k in range(len(entries), len(structures)):
-            entries.append(_entry(method, structures[k]))
-            handle.write(json.dumps(entries[-1]) + "\n")
-            handle.flush()
-            if progress:
-                progress(k + 1, len(structures))
+    if journal.exists() and not journal.is_file():
+        raise InputError(f"{journal}: no file; the journal of the labels is to be written there, give another --out")
+    with writing(journal):
+        make_folders(journal.parent)
+        handle = open(journal, "ab+", buffering=0)
+    with handle:
+        hold(handle, f"{path}: another labelling is at work on it; wait for it, or give another --out")
+        with _without_empty(journal):
+            entries = _read_journal(handle, journal)
+            _require_same_task(entries, method, structures, journal)
+            _go_on(entries, method, structures, handle, journal, progress)
     labelled, failures = _sort(entries, structures)
     if labelled:
         write_structures(path, labelled)
     if failures_path is not None:
         write_json(failures_path, [asdict(failure) for failure in failures])
     return labelled, failures
+
+
+def _go_on(
+    entries: list[dict[str, Any]],
+    method: ReferenceMethod,
+    structures: Sequence[Structure],
+    handle: FileIO,
+    journal: Path,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    for k in range(len(entries), len(structures)):
+        entries.append(_entry(method, structures[k]))
+        with writing(journal):
+            _append(handle, json.dumps(entries[-1]))
+        if progress:
+            progress(k + 1, len(structures))
 
 
 def _entry(method: ReferenceMethod, structure: Structure) -> dict[str, Any]:
@@ -102,23 +126,54 @@ def _sort(entries: Sequence[dict[str, Any]], structures: Sequence[Structure]) ->
     return labelled, failures
 
 
-def _read_journal(path: Path) -> list[dict[str, Any]]:
+@contextmanager
+def _without_empty(journal: Path) -> Iterator[None]:
+    """Leave no journal behind in which nothing stands."""
+    try:
+        yield
+    except BaseException:
+        if journal.is_file() and not journal.is_symlink() and not journal.stat().st_size:
+            remove_if_there(journal)
+        raise
+
+
+def _append(handle: FileIO, line: str) -> None:
+    """Append a line, all of it or nothing."""
+    end, data = os.fstat(handle.fileno()).st_size, line.encode() + b"\n"
+    try:
+        while data:
+            data = data[handle.write(data) :]
+    except OSError:
+        with suppress(OSError):
+            handle.truncate(end)
+        raise
+
+
+def _read_journal(handle: FileIO, path: Path) -> list[dict[str, Any]]:
     """Return the complete lines, and cut off what a killed run left of a last one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    entries, good = [], 0
-    for line in path.read_bytes().splitlines(keepends=True) if path.is_file() else []:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n"):
-            break
-        entries.append(entry)
-        good += len(line)
-    if path.is_file():
-        with open(path, "rb+") as handle:
-            handle.truncate(good)
+    handle.seek(0)
+    *whole, last = handle.readall().split(b"\n")
+    entries = [_parse(line, k, path) for k, line in enumerate(whole)]
+    if last:
+        _require_begun_entry(last, path)
+        handle.truncate(sum(len(line) + 1 for line in whole))
     return entries
+
+
+def _parse(line: bytes, k: int, path: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict) or "task" not in entry or not entry.keys() & {"reason", "energy"}:
+        raise InputError(f"{path}: line {k + 1} is no entry of a journal; delete the file to label from the start")
+    return entry
+
+
+def _require_begun_entry(line: bytes, path: Path) -> None:
+    """Refuse to cut off what this program cannot have begun to write."""
+    if not line.startswith(BEGINNING[: len(line)]):
+        raise InputError(f"{path}: not the journal of a labelling; delete the file to label from the start")
 
 
 def _require_same_task(

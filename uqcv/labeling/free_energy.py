@@ -18,11 +18,14 @@ from uqcv.labeling.stereochemistry import Stereochemistry
 from uqcv.labeling.surface import FreeEnergySurface, reweighted
 from uqcv.labeling.torsions import Torsion
 
+MOST_STEPS = 2**31 - 1  # what OpenMM counts in one call
+LARGEST_GRID = 1000  # bins along a torsion: a third of a degree
+
 
 class MetadynamicsRecipe(BaseModel):
     """How the map is filled and then sampled; the defaults suit alanine dipeptide."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     time_step: float = Field(1.0, gt=0, description="fs")
     friction: float = Field(0.002, gt=0, description="1/fs")
@@ -78,6 +81,11 @@ def reference_free_energy(
         If the molecule became another one on the way.
     """
     recipe = recipe or MetadynamicsRecipe()
+    if not 0 < length / recipe.time_step <= MOST_STEPS or grid > LARGEST_GRID:
+        raise InputError(
+            f"{length:g} fs and a grid of {grid} were given; "
+            f"at most {MOST_STEPS} steps of {recipe.time_step:g} fs and a grid of at most {LARGEST_GRID} are expected"
+        )
     steps = round(length / recipe.time_step)
     filling = round(steps * recipe.filling)
     samples = (steps - filling) // recipe.stride

@@ -12,9 +12,9 @@ from openmm import app, unit
 
 from uqcv import units
 from uqcv.errors import InputError, LabelingError
-from uqcv.files import read_with
+from uqcv.files import about, read_with
 from uqcv.labeling.reference import ReferenceMethod, first_line
-from uqcv.structures import Structure
+from uqcv.structures import Structure, require_distances
 
 
 class OpenMMForceField(ReferenceMethod):
@@ -48,6 +48,8 @@ class OpenMMForceField(ReferenceMethod):
             numbers=np.array([atom.element.atomic_number for atom in pdb.topology.atoms()]),
             positions=pdb.getPositions(asNumpy=True).value_in_unit(unit.angstrom),
         )
+        with about(topology):
+            require_distances(self.structure)
         self._system = _parametrise(pdb.topology, force_field, topology)
         self._context = reference_context(self.create_system())
 

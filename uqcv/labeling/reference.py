@@ -53,7 +53,7 @@ class ReferenceMethod(ABC):
 class OpenMMReference(BaseModel):
     """A classical force field in vacuum: no cutoff, no constraints, double precision."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["openmm"] = "openmm"
     topology: Path = Field(description="PDB file with all atoms, hydrogens included; positions in Å")
@@ -65,7 +65,7 @@ class OpenMMReference(BaseModel):
 class ASEReference(BaseModel):
     """Any ASE calculator."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["ase"] = "ase"
     calculator: str = Field(description="dotted name of the class, such as ase.calculators.emt.EMT; no unit")

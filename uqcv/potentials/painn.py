@@ -31,12 +31,12 @@ NORM_EPSILON = 1e-8  # keeps the derivative of a vector's norm finite where the 
 class PaiNNSettings(BaseModel):
     """Architecture of a PaiNN network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    n_features: int = Field(64, ge=4, description="width of the scalar and vector features")
-    n_layers: int = Field(3, ge=1, description="number of message-passing layers")
-    n_radial: int = Field(8, ge=1, description="number of Bessel functions")
-    cutoff: float = Field(5.0, gt=0, description="radial cutoff, Å")
+    n_features: int = Field(64, ge=4, le=4096, description="width of the scalar and vector features")
+    n_layers: int = Field(3, ge=1, le=64, description="number of message-passing layers")
+    n_radial: int = Field(8, ge=1, le=1024, description="number of Bessel functions")
+    cutoff: float = Field(5.0, gt=0, le=100, description="radial cutoff, Å")
 
 
 class Kernels(NamedTuple):

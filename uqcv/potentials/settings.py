@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class TrainingSettings(BaseModel):
     """How a potential is trained."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(60, ge=1, description="passes over the data of a first training")
     warm_epochs: int = Field(40, ge=1, description="passes over the data when going on from an earlier potential")

@@ -19,13 +19,14 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from uqcv.errors import InputError
-from uqcv.files import atomic_path, write_text
+from uqcv.files import write_text
 from uqcv.potentials.cores import Cores, is_long, limited_threads, n_epochs, training_cores
 from uqcv.potentials.dataset import Dataset, element_offsets, force_scale
 from uqcv.potentials.gradients import BatchGradients, ParallelGradients
 from uqcv.potentials.loss import measure_errors
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
+from uqcv.potentials.storage import read_tensors, save_tensors
 
 Report = Callable[[int, str], None]
 Gradients = Callable[[Sequence[int]], Tensor]
@@ -192,21 +193,19 @@ def _identity(
 
 
 def _resume(state: _State, checkpoint: Path | None, identity: str) -> None:
-    if checkpoint is None or not checkpoint.is_file():
+    if checkpoint is None or not checkpoint.exists():
         return
-    try:
-        saved = torch.load(checkpoint, weights_only=True)
-    except Exception as error:
-        reason = type(error).__name__
-        raise InputError(f"{checkpoint}: not a readable training checkpoint ({reason}); delete it to start") from error
+    kind, advice = "a training checkpoint", "delete it to train from the start"
+    saved = read_tensors(checkpoint, kind, advice)
+    if not isinstance(saved, dict):
+        raise InputError(f"{checkpoint}: is not {kind}; {advice}")
     if saved.pop("identity", None) == identity:
         state.restore(saved)
 
 
 def _save(state: _State, checkpoint: Path | None, identity: str, history_path: Path | None) -> None:
     if checkpoint is not None:
-        with atomic_path(checkpoint) as temporary:
-            torch.save(state.to_dict() | {"identity": identity}, temporary)
+        save_tensors(state.to_dict() | {"identity": identity}, checkpoint)
     if history_path is not None:
         text = io.StringIO()
         csv.writer(text).writerows([HISTORY_COLUMNS, *state.history])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from uqcv.simulation.validity import ValiditySettings
 from uqcv.uncertainty.pooling import Pooling
+
+MOST_STEPS = 2**31 - 1  # what OpenMM counts in one call
 
 SamplerName = Literal["metadynamics", "opes", "opes_explore", "extended_lagrangian", "wall", "monitor", "unbiased"]
 
@@ -15,7 +17,7 @@ SamplerName = Literal["metadynamics", "opes", "opes_explore", "extended_lagrangi
 class BiasSettings(BaseModel):
     """The bias; what is null is derived from the calibrated distribution of the uncertainty."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     component: Pooling = Field("smooth_max", description="pooling that is biased")
     sigma: float | None = Field(None, gt=0, description="width of a hill; null: sigma_ratio times the spread")
@@ -35,10 +37,10 @@ class BiasSettings(BaseModel):
 class SamplingSettings(BaseModel):
     """How a generation looks for structures that the potential does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     sampler: SamplerName = Field("metadynamics", description="strategy")
-    walkers: int = Field(4, ge=1, description="number of walkers")
+    walkers: int = Field(4, ge=1, le=10_000, description="number of walkers")
     length: float = Field(10000.0, gt=0, description="length of a walker, fs")
     temperatures: tuple[float, ...] = Field((300.0,), min_length=1, description="of the walkers, in turn, K")
     time_step: float = Field(1.0, gt=0, description="fs")
@@ -64,3 +66,16 @@ class SamplingSettings(BaseModel):
         "auto", description="whether the bias on U shares the network's backward pass; true: refuse to run without"
     )
     compiled: bool = Field(True, description="compile the network; costs a minute once, then saves half of each step")
+
+    @model_validator(mode="after")
+    def _steps_can_be_counted(self) -> SamplingSettings:
+        for name, time in (
+            ("length", self.length),
+            ("frame_interval", self.frame_interval),
+            ("bias.pace", self.bias.pace),
+        ):
+            if time / self.time_step > MOST_STEPS:
+                raise ValueError(
+                    f"{name} {time:g} fs in steps of {self.time_step:g} fs: at most {MOST_STEPS} steps are expected"
+                )
+        return self

@@ -13,7 +13,7 @@ from uqcv.colvars.export import module_name
 from uqcv.colvars.pycv import component_name
 from uqcv.errors import InputError
 from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
-from uqcv.simulation.plumed_input import fill_template
+from uqcv.simulation.plumed_input import fill_template, without_comments
 from uqcv.simulation.walker import WalkerPlan
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
@@ -116,7 +116,15 @@ def plumed_text(bundle: Bundle, n_atoms: int, settings: SamplingSettings, temper
         return None
     stride = max(1, round(settings.frame_interval / settings.time_step))
     fields = plumed_fields(bundle, n_atoms, settings.bias, temperature, settings.time_step, stride)
-    return fill_template(template, fields)
+    try:
+        text = fill_template(template, fields)
+    except UnicodeDecodeError as error:
+        raise InputError(f"PLUMED template {template}: it is not text; give a PLUMED input with ${{field}}s") from error
+    if not without_comments(text).strip():
+        raise InputError(
+            f"PLUMED template {template}: no action is in it; give a PLUMED input, or sampling.sampler=unbiased"
+        )
+    return text
 
 
 def choose_starts(

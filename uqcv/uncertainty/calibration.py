@@ -12,7 +12,7 @@ from uqcv.errors import InputError
 class CalibrationSettings(BaseModel):
     """How uncertainties are calibrated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     coverage: float = Field(0.9, gt=0, lt=1, description="share of errors that the calibrated uncertainty shall cover")
 

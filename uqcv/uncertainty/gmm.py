@@ -21,7 +21,7 @@ BIC_CANDIDATES = (1, 2, 3, 5, 8, 12, 18)
 class GMMSettings(BaseModel):
     """How the mixture is fitted."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_components: Annotated[int, Field(ge=1)] | Literal["bic"] = Field(
         10, description="Gaussians per mixture, or 'bic' to choose by BIC"

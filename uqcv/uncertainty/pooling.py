@@ -22,7 +22,7 @@ HYDROGEN = 1
 class PoolingSettings(BaseModel):
     """How the uncertainty of a system is made from those of its atoms."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     transform: Literal["log", "none"] = Field(
         "log", description="per atom: log(1 + softplus(z)), concave far out, or z itself"

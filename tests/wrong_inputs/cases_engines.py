@@ -1,0 +1,60 @@
+"""Wrong words to the engines: PLUMED templates, exported CVs, the `plumed` program, the benchmark."""
+
+import json
+from pathlib import Path
+
+from .case import Case
+from .spoiling import empty, folder_instead, garbage, written
+
+SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml --set sampling.bias.template="
+U = "u: PYCVINTERFACE ATOMS=${atoms} IMPORT=${module}\n"
+PARTIAL = "speed.json.partial"
+BENCHMARK = "uqcv benchmark speed -o speed.json --atoms 0"
+
+TEMPLATES = (
+    Case("no such template", f"{SAMPLE}nowhere"),
+    Case("an empty template", f"{SAMPLE}mine.dat", empty("mine.dat")),
+    Case("a template of comments", f"{SAMPLE}mine.dat", written("mine.dat", "# METAD ARG=${cv}\n")),
+    Case("a folder in place of the template", f"{SAMPLE}mine.dat", folder_instead("mine.dat")),
+    Case("bytes that mean nothing", f"{SAMPLE}mine.dat", garbage("mine.dat")),
+    Case("a field that does not exist", f"{SAMPLE}mine.dat",
+         written("mine.dat", U + "METAD ARG=${cv} SIGMA=${width}\n")),
+    Case("a dollar sign by itself", f"{SAMPLE}mine.dat", written("mine.dat", U + "# costs 3 $\n")),
+    Case("a keyword that PLUMED does not know", f"{SAMPLE}mine.dat",
+         written("mine.dat", U + "METAD ARG=${cv} SIGMA=0.1 HIGHT=1 PACE=5\n"), leaves=("out*",)),
+    Case("a module that is not there", f"{SAMPLE}mine.dat",
+         written("mine.dat", "u: PYCVINTERFACE ATOMS=${atoms} IMPORT=nothing\n"), leaves=("out*",)),
+    Case("a sampler that does not exist", SAMPLE.replace("bias.template=", "sampler=magic")),
+)  # fmt: skip
+
+EXPORTS = (
+    Case("a pooling that does not exist", "uqcv export bundle out --component median"),
+    Case("a precision that does not exist", "uqcv export bundle out --dtype float16"),
+    Case("a device that does not exist", "uqcv export bundle out --device abacus"),
+)
+
+PROGRAM = (
+    Case("a folder that is no exported CV", "uqcv plumed --cv walkers info --version"),
+    Case("no such folder", "uqcv plumed --cv nowhere info --version"),
+)
+
+
+def _partial(change) -> None:
+    Path(PARTIAL).write_text(json.dumps(change({"machine": {}, "settings": {}, "rows": []})))
+
+
+BENCHMARKS = (
+    Case("what was kept is empty", BENCHMARK, empty(PARTIAL)),
+    Case("what was kept means nothing", BENCHMARK, garbage(PARTIAL)),
+    Case("what was kept is something else", BENCHMARK, written(PARTIAL, '{"rows": []}')),
+    Case("what was kept is a list", BENCHMARK, written(PARTIAL, "[1, 2]")),
+    Case("a molecule that is not there", f"{BENCHMARK} --molecule nowhere.pdb"),
+    Case("a molecule that is no molecule", f"{BENCHMARK} --molecule mine.pdb", garbage("mine.pdb")),
+    Case("a crystal that is too small", "uqcv benchmark speed -o speed.json --atoms 3"),
+    Case("a crystal that fits no memory", "uqcv benchmark speed -o speed.json --atoms 1000000000000"),
+    Case("a method that does not exist", f"{BENCHMARK} --only magic"),
+    Case("a device that is not there", f"{BENCHMARK} --device abacus"),
+    Case("a precision that does not exist", f"{BENCHMARK} --dtype float16"),
+    Case("a folder as output", "uqcv benchmark speed -o walkers"),
+    Case("no turns", f"{BENCHMARK} --turns 0"),
+)
