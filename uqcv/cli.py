@@ -197,13 +197,14 @@ def sample(
     out: Out = Path("walkers"),
     config: ConfigOption = None,
     seed: Annotated[int, typer.Option(help="of starts, velocities and thermostats")] = 0,
+    new_bias: Annotated[bool, typer.Option("--new-bias", help="throw away the walkers that are there")] = False,
     settings: Setting = [],  # noqa: B006
 ) -> None:
-    """Run walkers with a bundle; those that have ended are not run again."""
+    """Run walkers with a bundle; those that have ended are not run again, those that were interrupted go on."""
     from uqcv.active_learning.stages import sample_bundle
 
     chosen = _sections(config, settings, "sampling")["sampling"]
-    for k, end in enumerate(sample_bundle(bundle, start, top, out, chosen, seed)):
+    for k, end in enumerate(sample_bundle(bundle, start, top, out, chosen, seed, new_bias)):
         print(f"walker {k}: {end.reason} after {end.steps} steps, {1000 * end.seconds / max(1, end.steps):.2f} ms each")
 
 

@@ -1,7 +1,11 @@
-"""Walkers in processes of their own: what has ended stays, what was interrupted begins again."""
+"""Walkers in processes of their own: what has ended stays, what was interrupted goes on."""
+
+from dataclasses import replace
 
 import pytest
 
+from uqcv.errors import IdentityError, InputError
+from uqcv.files import write_json
 from uqcv.sampling.runner import read_end, run_walkers
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import plan_walkers
@@ -34,3 +38,23 @@ def test_two_runs_are_one(plans):
     assert [(plan.folder / "frames.csv").read_bytes() for plan in plans] == tables
     assert not (plans[1].folder / "HILLS").exists()
     assert [(end.reason, end.steps) for end in again] == [(end.reason, end.steps) for end in ends]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "0123456789ab"}, r"walker-01 is of model \w{12}, this run has model 0123456789ab: .*--new-bias"),
+        ({"seed": 77}, "walker-01 is of seed 4, this run has seed 77"),
+        ({"plumed": "d: DISTANCE ATOMS=1,2"}, "walker-01 is of PLUMED input"),
+    ],
+)
+def test_walkers_of_another_run_are_refused(change, words, plans, monkeypatch):
+    monkeypatch.setattr("uqcv.sampling.runner.run_in_processes", lambda *arguments: None)  # nothing may be run
+    for plan in plans:
+        write_json(plan.folder / "plan.json", plan.identity())
+        write_json(plan.folder / "end.json", {"reason": "finished", "completed": True, "steps": 1, "seconds": 1.0})
+    assert len(run_walkers(plans, 1)) == 2
+    with pytest.raises(IdentityError, match=words):
+        run_walkers([plans[0], replace(plans[1], **change)], 1)
+    with pytest.raises(InputError, match="no such file"):
+        run_walkers(plans, 1, new_bias=True)  # they are gone, and nothing was run

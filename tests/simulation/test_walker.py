@@ -47,7 +47,8 @@ def plans(bundle, frames, force_field, topology_path, tmp_path_factory) -> dict[
     start = frames[3]
     here = UncertaintyCV(bundle, start.numbers).evaluate(start.positions)
     free = WalkerPlan(
-        folder=folder / "finished", bundle=bundle.save(folder / "bundle"), topology=topology_path, start=start,
+        folder=folder / "finished", bundle=bundle.save(folder / "bundle"), model=bundle.short_hash,
+        topology=topology_path, start=start,
         reference=force_field.structure, plumed=metadynamics(bundle), component="mean", temperature=300.0,
         friction=0.001, time_step=0.5, n_steps=STEPS, stride=STRIDE, ceiling=1e9, energy_ceiling=1e9,
         temperature_ceiling=1e9, seed=1, validity=ANYTHING_GOES, dtype="float64",

@@ -92,7 +92,7 @@ def train_potential(
 
 
 def sample_bundle(
-    bundle: Path, start: Path, topology: Path, out: Path, settings: SamplingSettings, seed: int
+    bundle: Path, start: Path, topology: Path, out: Path, settings: SamplingSettings, seed: int, new_bias: bool = False
 ) -> list[WalkerEnd]:
     """Run walkers from the frames in `start`; the molecule to keep is that in `topology`.
 
@@ -110,6 +110,13 @@ def sample_bundle(
         Strategy and limits; the energy ceiling counts from the bundle's lowest training label.
     seed
         Of starts and walkers.
+    new_bias
+        Whether walkers that are there, with their hills, are thrown away.
+
+    Raises
+    ------
+    IdentityError
+        If walkers are there that are of another model, PLUMED input, start or setting.
     """
     require_device(settings.device, "sampling.device")
     model = Bundle.load(bundle)
@@ -128,7 +135,7 @@ def sample_bundle(
     starts = choose_starts(frames, 0, settings, np.random.default_rng(derive_seed(seed, "starts")))
     plans = plan_walkers(model, site, starts, settings, derive_seed(seed, "walkers"))
     with locked(out), progress(f"{len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
-        return run_walkers(plans, settings.processes, update)
+        return run_walkers(plans, settings.processes, update, new_bias)
 
 
 def _require_same_periodicity(frames: Sequence[Structure], reference: Structure, start: Path, topology: Path) -> None:

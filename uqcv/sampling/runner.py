@@ -8,11 +8,15 @@ from pathlib import Path
 
 from uqcv.files import read_json
 from uqcv.processes import available_cores, run_in_processes
-from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, WalkerEnd, WalkerPlan
+from uqcv.simulation.checkpoint import require_same
+from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd, WalkerPlan
 
 
 def run_walkers(
-    plans: Sequence[WalkerPlan], n_processes: int | None, report: Callable[[float, str], None] | None = None
+    plans: Sequence[WalkerPlan],
+    n_processes: int | None,
+    report: Callable[[float, str], None] | None = None,
+    new_bias: bool = False,
 ) -> list[WalkerEnd]:
     """Run every walker that has not ended yet; return how all of them ended.
 
@@ -26,7 +30,19 @@ def run_walkers(
         Walkers at a time; None: one per core.
     report
         Called with the steps done by all.
+    new_bias
+        Whether all begin anew, whatever is there.
+
+    Raises
+    ------
+    IdentityError
+        If a walker that is there already is of another model, PLUMED input, start or setting.
     """
+    for plan in plans:
+        if new_bias:
+            shutil.rmtree(plan.folder, ignore_errors=True)
+        elif (plan.folder / PLAN_FILE).is_file():
+            require_same(read_json(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))
     open_plans = [p for p in plans if not (p.folder / END_FILE).is_file()]
     for plan in open_plans:
         if not (plan.folder / CHECKPOINT_FILE).is_file():

@@ -179,6 +179,7 @@ def plan_walkers(
             WalkerPlan(
                 folder=site.folder / f"walker-{k:02d}",
                 bundle=site.bundle,
+                model=bundle.short_hash,
                 topology=site.topology,
                 start=start,
                 reference=site.reference,

@@ -199,7 +199,7 @@ def require_same(before: Mapping[str, Any], now: Mapping[str, Any], source: str)
         if before.get(key) != now.get(key):
             raise IdentityError(
                 f"{source} is of {key} {before.get(key)}, this run has {key} {now.get(key)}: old hills mean nothing "
-                "there; go on with what it was made with, or begin anew (--new-bias, or another folder)"
+                "there; go on with what it was made with, or begin anew (`uqcv sample --new-bias`, or another folder)"
             )
 
 

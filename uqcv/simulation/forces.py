@@ -16,6 +16,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.evaluation import Evaluation
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.errors import InputError, PlumedInputError
+from uqcv.simulation.contexts import require_no_context
 from uqcv.simulation.fusing import FusedInput, NotFused, fuse
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.simulation.plumed_input import import_modules
@@ -292,7 +293,14 @@ def _fused(text: str, network: NetworkForce | None, wanted: Fused) -> FusedInput
 
 
 def add_function(system: openmm.System, function: Any, periodic: bool, group: int = POTENTIAL_GROUP) -> None:
-    """Add a Python function of an `openmm.State` that returns energy (kJ/mol) and forces (kJ/mol/nm) to `system`."""
+    """Add a Python function of an `openmm.State` that returns energy (kJ/mol) and forces (kJ/mol/nm) to `system`.
+
+    Raises
+    ------
+    InputError
+        If the system has a context already, where the force would act on nothing.
+    """
+    require_no_context(system, type(function).__name__)
     force = openmm.PythonForce(function)
     force.setUsesPeriodicBoundaryConditions(periodic)
     force.setForceGroup(group)

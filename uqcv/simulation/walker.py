@@ -21,7 +21,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
 from uqcv.files import digest, flush_to_disk, write_json, write_text
-from uqcv.simulation.checkpoint import Checkpoint
+from uqcv.simulation.checkpoint import Checkpoint, require_same
 from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
 from uqcv.simulation.plumed_input import without_remarks
@@ -48,6 +48,8 @@ class WalkerPlan:
         Where it writes; a walker that was interrupted there goes on.
     bundle, topology
         Folder of the model, and PDB file with the atoms and bonds.
+    model
+        Short hash of the bundle.
     start
         Where it starts.
     reference
@@ -82,6 +84,7 @@ class WalkerPlan:
 
     folder: Path
     bundle: Path
+    model: str
     topology: Path
     start: Structure
     reference: Structure
@@ -112,17 +115,11 @@ class WalkerPlan:
         )
         return {name: getattr(self, name) for name in names.split()}
 
-    def identity(self, model: str) -> dict[str, Any]:
-        """Return what a checkpoint, and the hills beside it, are of.
-
-        Parameters
-        ----------
-        model
-            Hash of the bundle.
-        """
+    def identity(self) -> dict[str, Any]:
+        """Return what a walker, its hills and its checkpoint are of."""
         start = np.concatenate([self.start.positions, self.start.cell])
         return {
-            "model": model,
+            "model": self.model,
             "PLUMED input": digest(without_remarks(self.plumed or "")),
             "start": digest(start.tobytes()),
             **self.summary(),
@@ -185,13 +182,14 @@ class _Walker:
         self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
         system = bare_system(topology, plan.hydrogen_mass)
         bundle = Bundle.load(plan.bundle)
+        require_same({"model": bundle.short_hash}, {"model": plan.model}, str(plan.bundle))
         dtype = getattr(torch, plan.dtype)
         self._network: NetworkForce = add_potential(system, topology, bundle, dtype, plan.device, plan.compiled)
         self._network.cv.need_uncertainty()  # frames are recorded with it: one network serves them and the steps
         self._bias = self._add_bias(system, topology, bundle)
         self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
         self._context = langevin_context(system, plan.start, plan.temperature, plan.friction, plan.time_step, plan.seed)
-        identity = plan.identity(bundle.hash)
+        identity = plan.identity()
         write_json(Path(PLAN_FILE), identity)
         self.checkpoint = Checkpoint(
             CHECKPOINT_FILE, self._context, self._network, self._bias, (FRAMES_FILE, TRAJECTORY_FILE), identity
