@@ -7,6 +7,7 @@ import openmm
 import pytest
 from openmm import app, unit
 
+from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export, module_name
 from uqcv.errors import IdentityError, InputError
 from uqcv.simulation.checkpoint import Checkpoint
@@ -84,10 +85,10 @@ class Run:
 def make_run(tmp_path, monkeypatch, bundle, topology_path, frames):
     export(bundle, tmp_path / "cv", dtype="float32")
 
-    def make(folder: str, text: str, **options) -> Run:
+    def make(folder: str, text: str, model=bundle, **options) -> Run:
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
-        return Run(tmp_path / folder, bundle, topology_path, frames[3], text, **options)
+        return Run(tmp_path / folder, model, topology_path, frames[3], text, **options)
 
     return make
 
@@ -136,19 +137,38 @@ def test_queries_before_a_checkpoint_change_nothing(make_run, bundle):
     assert_same(again.end(), expected)
 
 
+def broken_off(make_run, text: str, **options) -> None:
+    run = make_run("run", text, **options)
+    run.checkpoint.run(run.simulation, 6, interval=6)
+
+
 def test_another_identity_is_refused_and_both_are_named(make_run, bundle):
     text = text_of(bundle, "metadynamics")
-    run = make_run("run", text, identity={"model": "aaaa"})
-    run.checkpoint.run(run.simulation, 6, interval=6)
-    with pytest.raises(IdentityError, match="model aaaa, this run has model bbbb"):
-        make_run("run", text, identity={"model": "bbbb"})
+    broken_off(make_run, text, identity={"start": "aaaa"})
+    with pytest.raises(IdentityError, match="start aaaa, this run has start bbbb"):
+        make_run("run", text, identity={"start": "bbbb"})
+
+
+def test_another_input_is_refused_but_not_its_remarks(make_run, bundle):
+    text = text_of(bundle, "metadynamics")
+    broken_off(make_run, text)
+    assert make_run("run", f"# a remark\n\n{text}").resumed
+    with pytest.raises(IdentityError, match=r"is of PLUMED input \w{12}, this run has PLUMED input \w{12}"):
+        make_run("run", text.replace("HEIGHT=5", "HEIGHT=6"))
+
+
+def test_another_model_is_refused(make_run, bundle, tmp_path):
+    broken_off(make_run, text_of(bundle, "metadynamics"))
+    other = Bundle(bundle.settings.model_copy(update={"standard_mean": 0.1}), bundle.potential, bundle.uncertainty)
+    export(other, tmp_path / "cv", dtype="float32")
+    with pytest.raises(IdentityError, match=f"model {bundle.short_hash}, this run has model {other.short_hash}"):
+        make_run("run", text_of(other, "metadynamics"), model=other)
 
 
 @pytest.mark.parametrize("name", [*OUTPUTS, "run.checkpoint.diary", "run.checkpoint"])
 def test_a_file_that_was_cut_is_named(name, make_run, bundle):
     text = text_of(bundle, "metadynamics")
-    run = make_run("run", text)
-    run.checkpoint.run(run.simulation, 6, interval=6)
+    broken_off(make_run, text)
     content = Path(name).read_bytes()
     Path(name).write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=name):

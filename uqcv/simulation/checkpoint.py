@@ -67,7 +67,7 @@ class Checkpoint:
     outputs
         Files that the run appends to, beside those of PLUMED, relative to the folder of the checkpoint.
     identity
-        What the run is of; a checkpoint of another is refused.
+        What else the run is of, beside its model and its PLUMED input; a checkpoint of another is refused.
     """
 
     def __init__(
@@ -81,7 +81,9 @@ class Checkpoint:
     ) -> None:
         self.path = Path(path).absolute()
         self._context, self._network, self._bias = context, network, bias
-        self._outputs, self._identity = tuple(outputs), dict(identity or {})
+        self._outputs = tuple(outputs)
+        parts = [part.identity for part in (network, bias) if part is not None]
+        self._identity: dict[str, Any] = {k: v for part in (*parts, identity or {}) for k, v in part.items()}
 
     @property
     def diary(self) -> Path:

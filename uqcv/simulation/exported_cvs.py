@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from uqcv.colvars.pycv import PyCV
-from uqcv.simulation.plumed_input import PYCV_ACTION, without_comments
+from uqcv.files import digest
+from uqcv.simulation.plumed_input import PYCV_ACTION, without_comments, without_remarks
 
 LABEL_BEFORE = re.compile(r"(?P<label>[\w-]+)\s*:\s*$")
 # What may name components without spelling them: wildcards, regular expressions, and files that are not at hand.
@@ -60,3 +61,12 @@ def want_components(text: str) -> None:
     for found in exported_cvs(text):
         if found.label is not None and not HIDDEN_NAMES.search(text):
             found.pycv.want(found.label, set(component_reference(found.label).findall(text)))
+
+
+def bias_identity(text: str) -> dict[str, str]:
+    """Return what a bias is of: the input, and the hashes of our CVs in it, which cover pooling and calibration."""
+    cvs = exported_cvs(without_comments(text))
+    return {
+        "collective variable": ", ".join(found.pycv.cv.bundle.short_hash for found in cvs) or "PLUMED's own",
+        "PLUMED input": digest(without_remarks(text)),
+    }

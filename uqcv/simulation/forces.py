@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from uqcv.colvars.evaluation import Evaluation
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.errors import InputError, PlumedInputError
 from uqcv.simulation.contexts import require_no_context
+from uqcv.simulation.exported_cvs import bias_identity
 from uqcv.simulation.fusing import FusedInput, NotFused, fuse
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.simulation.plumed_input import import_modules
@@ -98,6 +100,11 @@ class NetworkForce:
         self.fused: PlumedForce | None = None
         self.error: Exception | None = None
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the forces are of."""
+        return {"model": self.cv.bundle.short_hash, "precision": str(self.cv.dtype)}
+
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return energy (kJ/mol) and forces (kJ/mol/nm), those of a fused bias included."""
         positions, box = positions_and_box(state, self.cv.is_periodic)
@@ -127,10 +134,19 @@ class PlumedForce:
         Whether PLUMED sees the box.
     fused
         The input whose EXTRACVs a network force evaluates; None if PLUMED evaluates everything itself.
+    identity
+        What the bias is of; hills of another mean nothing to it.
     """
 
-    def __init__(self, bridge: PlumedBridge, periodic: bool, fused: FusedInput | None = None) -> None:
+    def __init__(
+        self,
+        bridge: PlumedBridge,
+        periodic: bool,
+        fused: FusedInput | None = None,
+        identity: Mapping[str, str] | None = None,
+    ) -> None:
         self.bridge = bridge
+        self.identity = dict(identity or {})
         self.periodic = periodic
         self.fused = fused
         self.bias = 0.0
@@ -271,7 +287,7 @@ def add_plumed(
     found = _fused(text, network, fused)
     names = tuple(found.components) if found else ()
     bridge = PlumedBridge(found.text if found else text, masses, time_step * FS_TO_PS, temperature, None, log, names)
-    function = PlumedForce(bridge, periodic, found)
+    function = PlumedForce(bridge, periodic, found, bias_identity(text))
     if found and network:
         network.fused = function
     else:
