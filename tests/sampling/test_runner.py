@@ -58,3 +58,9 @@ def test_walkers_of_another_run_are_refused(change, words, plans, monkeypatch):
         run_walkers([plans[0], replace(plans[1], **change)], 1)
     with pytest.raises(InputError, match="no such file"):
         run_walkers(plans, 1, new_bias=True)  # they are gone, and nothing was run
+
+
+def test_an_end_that_says_something_else(tmp_path):
+    write_json(tmp_path / "end.json", {"why": "finished"})
+    with pytest.raises(InputError, match=r"end.json: cannot be read as how a walker ended"):
+        read_end(tmp_path)

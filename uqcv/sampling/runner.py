@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from uqcv.files import read_json
+from uqcv.files import read_json, read_with
 from uqcv.processes import available_cores, run_in_processes
 from uqcv.simulation.checkpoint import require_same
 from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd, WalkerPlan
@@ -62,5 +62,12 @@ def _run(plan: WalkerPlan, progress: Callable[[int], None]) -> None:
 
 
 def read_end(folder: Path) -> WalkerEnd:
-    """Return how the walker in `folder` ended."""
-    return WalkerEnd(**read_json(folder / END_FILE))
+    """Return how the walker in `folder` ended.
+
+    Raises
+    ------
+    InputError
+        If the file that says so does not.
+    """
+    path = folder / END_FILE
+    return read_with(path, lambda p: WalkerEnd(**read_json(p)), "how a walker ended")

@@ -48,7 +48,7 @@ _BOND, _ANGLE, _NEW_BOND, _CONTACT = range(4)
 class ValiditySettings(BaseModel):
     """What a structure may do and still be the same molecule; all ratios have no unit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bond_factor: float = Field(
         default=1.2, gt=0, description="Atoms are bonded below this ratio to the sum of their covalent radii"
