@@ -90,3 +90,19 @@ def test_atoms_that_were_wrapped_are_found_again(crystal, shift):
     np.testing.assert_allclose(
         near(verlet.graph(wrapped, crystal.cell)), near(build_graph(crystal, CUTOFF, torch.float64)), atol=1e-10
     )
+
+
+def test_a_recalled_list_is_the_same_list(crystal):
+    """Pairs in the order in which they were found there, with the room that there was; not those of a new list."""
+    first, again, new = (list_of(crystal) for _ in range(3))
+    assert first.memory() == {}
+    first.graph(0.9 * crystal.positions, 0.9 * crystal.cell)  # more neighbours, so more room ever after
+    first.graph(crystal.positions, crystal.cell)
+    moved = crystal.positions + np.random.default_rng(0).uniform(-0.15, 0.15, crystal.positions.shape)
+    expected = first.graph(moved, crystal.cell)
+    again.recall(first.memory())
+    found = again.graph(moved, crystal.cell)
+    assert torch.equal(found.vectors(), expected.vectors()) and again.n_builds == 1
+    assert torch.equal(found.links.reverse, expected.links.reverse)
+    other = new.graph(moved, crystal.cell).vectors()
+    assert other.shape != expected.vectors().shape or not torch.equal(other, expected.vectors())

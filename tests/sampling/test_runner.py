@@ -1,6 +1,9 @@
 """Walkers in processes of their own: what has ended stays, what was interrupted goes on."""
 
+import multiprocessing
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,11 +12,18 @@ from uqcv.files import write_json
 from uqcv.sampling.runner import read_end, run_walkers
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import plan_walkers
+from uqcv.simulation.checkpoint import read_checkpoint
+from uqcv.simulation.validity import ValiditySettings
 
 SETTINGS = SamplingSettings(
     sampler="unbiased", walkers=2, length=20.0, frame_interval=5.0, compiled=False, ceiling_error=1000.0,
     max_energy=1000.0, max_temperature_ratio=100.0, temperatures=(100.0,),
 )  # fmt: skip
+
+# The potential of the tests holds no molecule together for long.
+ANYTHING_GOES = ValiditySettings(
+    max_bond_stretch=1e9, min_bond_ratio=0, min_angle_ratio=0, new_bond=0, min_contact=0, keep_chirality=False
+)
 
 
 @pytest.fixture
@@ -64,3 +74,46 @@ def test_an_end_that_says_something_else(tmp_path):
     write_json(tmp_path / "end.json", {"why": "finished"})
     with pytest.raises(InputError, match=r"end.json: cannot be read as how a walker ended"):
         read_end(tmp_path)
+
+
+def test_a_walker_that_was_killed_goes_on_from_its_checkpoint(bundle, site, frames, alive):
+    """Real processes, SIGKILL in the middle, metadynamics: the same frames, hills and COLVAR as without."""
+    settings = SETTINGS.model_copy(
+        update={
+            "sampler": "metadynamics",
+            "walkers": 1,
+            "length": 500.0,
+            "checkpoint_interval": 0.0,
+            "validity": ANYTHING_GOES,
+        }
+    )
+    whole, killed = (
+        plan_walkers(bundle, replace(site, folder=site.folder / name), frames[:1], settings, 3)
+        for name in ("whole", "killed")
+    )
+    expected = run_walkers(whole, 1)
+    process = multiprocessing.get_context("spawn").Process(target=run_walkers, args=(killed, 1))
+    process.start()
+    folder = killed[0].folder
+    wait_until(lambda: (folder / "frames.csv").is_file() and len((folder / "frames.csv").read_text().splitlines()) > 20)
+    (walker,) = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                 if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]  # fmt: skip
+    process.kill()
+    process.join()
+    wait_until(lambda: not alive(walker))
+    assert (folder / "checkpoint.zip").is_file() and not (folder / "end.json").is_file()
+    at = read_checkpoint(folder / "checkpoint.zip").header["step"]
+    assert 0 < at < expected[0].steps
+    said = []
+    ends = run_walkers(killed, 1, lambda done, note: said.append(done))
+    assert (ends[0].reason, ends[0].steps) == (expected[0].reason, expected[0].steps)
+    for name in ("frames.csv", "HILLS", "COLVAR", "trajectory.dcd"):
+        one, other = ((plan[0].folder / name).read_bytes() for plan in (killed, whole))
+        assert one[276:] == other[276:], name  # the head of a DCD file holds the time of day
+
+
+def wait_until(is_so, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)

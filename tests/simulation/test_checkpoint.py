@@ -45,21 +45,21 @@ def assert_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
 class Run:
     """The script of a user, who calls it again after an interruption."""
 
-    def __init__(self, folder: Path, bundle, topology_path, start, text: str, fused=True, seed=1, identity=None):
-        self.folder = folder
+    def __init__(
+        self, bundle, topology_path, start, text: str, fused=True, identity=None, platform="Reference", time_step=0.5
+    ):
         pdb = app.PDBFile(str(topology_path))
         system = bare_system(pdb.topology)
         self.network = add_potential(system, pdb.topology, bundle)
         self.bias = add_plumed(
             system, pdb.topology, text, 300, 0.5, module_folder="../cv", network=self.network, fused=fused
         )
-        integrator = openmm.LangevinMiddleIntegrator(300, 1 / unit.picosecond, 0.5 * unit.femtosecond)
-        integrator.setRandomNumberSeed(seed)
-        platform = openmm.Platform.getPlatformByName("Reference")
-        self.simulation = app.Simulation(pdb.topology, system, integrator, platform)
+        integrator = openmm.LangevinMiddleIntegrator(300, 1 / unit.picosecond, time_step * unit.femtosecond)
+        integrator.setRandomNumberSeed(1)
+        self.simulation = app.Simulation(pdb.topology, system, integrator, openmm.Platform.getPlatformByName(platform))
         context = self.simulation.context
         context.setPositions(start.positions * 0.1)
-        context.setVelocitiesToTemperature(300, seed)
+        context.setVelocitiesToTemperature(300, 1)
         self.checkpoint = Checkpoint("run.checkpoint", context, self.network, self.bias, OUTPUTS, identity)
         self.resumed = self.checkpoint.start() is not None
         reporters = self.simulation.reporters
@@ -88,7 +88,7 @@ def make_run(tmp_path, monkeypatch, bundle, topology_path, frames):
     def make(folder: str, text: str, model=bundle, **options) -> Run:
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
-        return Run(tmp_path / folder, model, topology_path, frames[3], text, **options)
+        return Run(model, topology_path, frames[3], text, **options)
 
     return make
 
@@ -155,6 +155,32 @@ def test_another_input_is_refused_but_not_its_remarks(make_run, bundle):
     assert make_run("run", f"# a remark\n\n{text}").resumed
     with pytest.raises(IdentityError, match=r"is of PLUMED input \w{12}, this run has PLUMED input \w{12}"):
         make_run("run", text.replace("HEIGHT=5", "HEIGHT=6"))
+
+
+def test_another_time_step_is_refused(make_run, bundle):
+    text = text_of(bundle, "metadynamics")
+    broken_off(make_run, text)
+    with pytest.raises(IdentityError, match=r"integrator LangevinMiddleIntegrator of 0.5 fs, this run has .* of 1 fs"):
+        make_run("run", text, time_step=1.0)
+
+
+def test_another_platform_goes_on_from_positions_and_velocities(make_run, bundle, capfd):
+    text = text_of(bundle, "metadynamics")
+    run = make_run("run", text)
+    run.checkpoint.run(run.simulation, 13, interval=13)
+    places = run.simulation.context.getState(positions=True, velocities=True, energy=True)
+    again = make_run("run", text, platform="CPU")
+    assert "going on from positions and velocities" in capfd.readouterr().err
+    found = again.simulation.context.getState(positions=True, velocities=True, energy=True)
+    assert again.simulation.currentStep == 13 and found.getTime() == places.getTime()
+    for name in ("getPositions", "getVelocities"):
+        here, there = (np.array(getattr(state, name)(asNumpy=True)._value) for state in (found, places))
+        np.testing.assert_allclose(here, there, atol=1e-6)
+    assert found.getPotentialEnergy()._value == pytest.approx(places.getPotentialEnergy()._value, abs=0.01)
+    again.to(N_STEPS)
+    again.bias.close()
+    assert len(np.loadtxt("HILLS", ndmin=2)) == N_STEPS // PACE
+    assert np.diff(np.loadtxt("COLVAR")[:, 0]) == pytest.approx(3 * 0.0005)
 
 
 def test_another_model_is_refused(make_run, bundle, tmp_path):

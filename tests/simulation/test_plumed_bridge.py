@@ -7,6 +7,7 @@ import openmm
 import plumed
 import pytest
 from openmm import app, unit
+from two_atoms import wandering
 
 from uqcv.colvars.export import export, module_name
 from uqcv.errors import InputError, PlumedInputError, UqcvError
@@ -24,14 +25,7 @@ PRINT ARG=d,metad.bias FILE=COLVAR STRIDE=2 FMT=%25.17g
 N_STEPS = 23
 
 
-def trajectory() -> np.ndarray:
-    """Positions of two atoms in nm, shape (N_STEPS, 2, 3)."""
-    random = np.random.default_rng(0)
-    start = np.array([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]])
-    return start + np.cumsum(random.normal(scale=0.01, size=(N_STEPS, 2, 3)), axis=0)
-
-
-TRAJECTORY = trajectory()
+TRAJECTORY = wandering(N_STEPS)
 
 
 @pytest.fixture

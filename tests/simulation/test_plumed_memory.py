@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from two_atoms import wandering
 
-from uqcv.errors import BrokenStructureError, InputError, UqcvError
+from uqcv.errors import BrokenStructureError, InputError, PlumedInputError, UqcvError
 from uqcv.simulation.plumed_actions import Action, read_actions
 from uqcv.simulation.plumed_memory import plumed_memory
 
@@ -32,13 +33,7 @@ EVERY_STEP |= {"moving restraint"}
 N_STEPS = 43
 
 
-def trajectory() -> np.ndarray:
-    random = np.random.default_rng(0)
-    start = np.array([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]])
-    return start + np.cumsum(random.normal(scale=0.01, size=(N_STEPS, 2, 3)), axis=0)
-
-
-TRAJECTORY = trajectory()
+TRAJECTORY = wandering(N_STEPS)
 
 
 def drive(bridge, steps) -> list[tuple]:
@@ -83,7 +78,7 @@ def test_told_again_plumed_is_the_same(name, cut, uninterrupted, make_bridge):
     second.keep_diary(Path("diary"), mark)
     assert drive(second, range(cut, N_STEPS)) == said[cut:]
     second.close()
-    assert written() == files
+    assert "COLVAR" in files and written() == files
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -109,6 +104,26 @@ def test_a_diary_of_another_content_is_refused(make_bridge):
         Path("diary").write_bytes(damaged)
         with pytest.raises(InputError, match="not what the checkpoint beside it counts on"):
             make_bridge(text, 2).keep_diary(Path("diary"), mark)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda text: f"RESTART\n{text}", "RESTART"),
+        (lambda text: text.replace("PACE=5", "PACE=5 RESTART=YES"), "RESTART=YES"),
+        (lambda text: text.replace("PACE=5", "PACE=5 WALKERS_N=2 WALKERS_ID=0 WALKERS_DIR=."), "WALKERS_DIR"),
+    ],
+)
+def test_what_reads_files_that_change_keeps_no_diary(change, named, make_bridge):
+    first = make_bridge(INPUTS["metad"], 2)
+    drive(first, range(8))
+    first.close()  # its HILLS is what a RESTART reads
+    with pytest.raises(PlumedInputError, match=f"the input has {named}: .* run without a checkpoint"):
+        make_bridge(change(INPUTS["metad"]), 2).keep_diary(Path("diary"))
+
+
+def test_no_restart_is_no_restart():
+    assert plumed_memory("RESTART NO\nPRINT ARG=d RESTART=AUTO").foreign is None
 
 
 def test_a_diary_begins_with_the_first_step(make_bridge):

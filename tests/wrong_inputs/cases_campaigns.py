@@ -5,13 +5,13 @@ from pathlib import Path
 
 from .case import Case
 from .conditions import another_run
+from .lines import LABEL, REPORT
 from .spoiling import all_of, cut, empty, folder_instead, garbage, gone, json_content, written
 
-STATUS, REPORT, AGAIN = "uqcv status campaign", "uqcv report campaign", "uqcv run campaign.yaml -o campaign"
+STATUS, AGAIN = "uqcv status campaign", "uqcv run campaign.yaml -o campaign"
 STATE, CONFIG, FACTS = "campaign/state.json", "campaign/config.yaml", "campaign/reference/facts.json"
 GENERATION = "campaign/generation-00"
 LOCK, HISTORY = "campaign/.lock", f"{GENERATION}/training/history.csv"
-LABEL = "uqcv label campaign.yaml bare.extxyz -o out.extxyz"
 JOURNAL = "out.extxyz.journal"
 # A run that is refused in the middle says so far it came.
 PROGRESS = ("campaign/state.json", "campaign/config.yaml", "campaign/generation-00/seconds.json")

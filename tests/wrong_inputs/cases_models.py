@@ -1,6 +1,7 @@
 """Wrong models: bundles, potentials and training checkpoints; nothing in them is ever executed."""
 
 from .case import Case
+from .lines import EVALUATE, FIT, HARVEST, SAMPLE, TRAIN
 from .spoiling import (
     copied,
     cut,
@@ -15,13 +16,8 @@ from .spoiling import (
 )  # fmt: skip
 
 JSON, WEIGHTS = "bundle/bundle.json", "bundle/weights.pt"
-EVALUATE = "uqcv evaluate bundle trajectory.dcd --top topology.pdb -o out"
 EXPORT = "uqcv export bundle out"
-SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml"
-HARVEST = "uqcv harvest bundle walkers training.extxyz --top topology.pdb -o out.extxyz"
-FIT = "uqcv fit potential.pt training.extxyz held_out.extxyz -o out -c campaign.yaml"
 START = "uqcv train training.extxyz held_out.extxyz --start potential.pt -o out -c campaign.yaml"
-TRAIN = "uqcv train training.extxyz held_out.extxyz -o out -c campaign.yaml"
 CHECKPOINT = "out/checkpoint.pt"
 
 

@@ -2,17 +2,12 @@
 
 from .case import Case
 from .conditions import full_disk, permissions_count
+from .lines import EVALUATE, FIT, FREE_ENERGY, HARVEST, LABEL, SAMPLE, TRAIN
 from .spoiling import linked, mode
 
-TRAIN = "uqcv train training.extxyz held_out.extxyz -o out -c campaign.yaml"
-FIT = "uqcv fit potential.pt training.extxyz held_out.extxyz -o out -c campaign.yaml"
-SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml"
-EVALUATE = "uqcv evaluate bundle trajectory.dcd --top topology.pdb -o out"
-LABEL = "uqcv label campaign.yaml bare.extxyz -o out.extxyz"
-HARVEST = ("uqcv harvest bundle walkers training.extxyz --top topology.pdb -o out.extxyz --set harvest.quantile=0 "
-           "--set harvest.duplicate_tolerance=0 --set sampling.max_energy=1000 "
-           "--set harvest.max_error=1000")  # fmt: skip
-FREE_ENERGY = "uqcv reference free-energy campaign.yaml -o out.csv --length 400"
+HARVEST_ALL = (f"{HARVEST} --set harvest.quantile=0 --set harvest.duplicate_tolerance=0 "
+               "--set sampling.max_energy=1000 --set harvest.max_error=1000")  # fmt: skip
+SHORT = f"{FREE_ENERGY} --length 400"
 FILE = "campaign.yaml/"
 
 UNREADABLE = (
@@ -35,9 +30,9 @@ READ_ONLY = (
     Case("an evaluation", EVALUATE, mode(".", 0o555), permissions_count),
     Case("an exported CV", "uqcv export bundle out", mode(".", 0o555), permissions_count),
     Case("labels", LABEL, mode(".", 0o555), permissions_count),
-    Case("a selection", HARVEST, mode(".", 0o555), permissions_count),
+    Case("a selection", HARVEST_ALL, mode(".", 0o555), permissions_count),
     Case("a report", "uqcv report campaign", mode("campaign", 0o555), permissions_count),
-    Case("a free energy", FREE_ENERGY,
+    Case("a free energy", SHORT,
          mode(".", 0o555), permissions_count),
     Case("a benchmark", "uqcv benchmark speed -o out.json", mode(".", 0o555), permissions_count),
     Case("a campaign that goes on", "uqcv run campaign.yaml -o campaign", mode("campaign", 0o555), permissions_count),
@@ -51,8 +46,8 @@ NO_FOLDER = (
     Case("an evaluation in place of a file", EVALUATE.replace("-o out", "-o campaign.yaml")),
     Case("an exported CV in place of a file", "uqcv export bundle potential.pt"),
     Case("labels in place of a folder", LABEL.replace("-o out.extxyz", "-o walkers")),
-    Case("a selection in place of a folder", HARVEST.replace("-o out.extxyz", "-o walkers")),
-    Case("a free energy in place of a folder", FREE_ENERGY.replace("-o out.csv", "-o walkers")),
+    Case("a selection in place of a folder", HARVEST_ALL.replace("-o out.extxyz", "-o walkers")),
+    Case("a free energy in place of a folder", SHORT.replace("-o out.csv", "-o walkers")),
     Case("a benchmark in `/proc`", "uqcv benchmark speed -o /proc/none/speed.json"),
     Case("a bundle over a folder of other files", FIT.replace("-o out", "-o campaign")),
     Case("a name that is too long", f"uqcv export bundle {300 * 'x'}"),
@@ -65,10 +60,10 @@ FULL = (
     Case("an exported CV", "uqcv export bundle out", under=full_disk),
     Case("an evaluation", EVALUATE, under=full_disk),
     Case("walkers", SAMPLE, under=full_disk, leaves=("out*",)),
-    Case("a selection", HARVEST, under=full_disk),
+    Case("a selection", HARVEST_ALL, under=full_disk),
     Case("labels", LABEL, under=full_disk, leaves=("out.extxyz.journal",)),
     Case("labels, with a device in place of the journal", LABEL, linked("out.extxyz.journal", "/dev/full")),
-    Case("a free energy", FREE_ENERGY, under=full_disk),
+    Case("a free energy", SHORT, under=full_disk),
     Case("a report", "uqcv report campaign", under=full_disk, leaves=("campaign/report",)),
     Case("a new campaign", "uqcv run campaign.yaml -o out", under=full_disk, leaves=("out*",)),
     Case("standard output", "uqcv status campaign > /dev/full", apart=True),

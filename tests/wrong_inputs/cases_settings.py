@@ -1,13 +1,11 @@
 """Wrong settings: the YAML of a campaign, and `--set`."""
 
 from .case import EXECUTED, Case
+from .lines import LABEL, RUN, TRAIN
 from .spoiling import cut, empty, folder_instead, garbage, replaced, written
 
 YAML = "campaign.yaml"
-LABEL = "uqcv label campaign.yaml bare.extxyz -o out.extxyz"
 OPENMM = "{kind: openmm, topology: topology.pdb}"
-RUN = "uqcv run campaign.yaml -o out"
-TRAIN = "uqcv train training.extxyz held_out.extxyz -o out -c campaign.yaml"
 SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out"
 
 CASES = (

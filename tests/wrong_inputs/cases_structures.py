@@ -7,6 +7,7 @@ import numpy as np
 from uqcv.structures import Structure
 
 from .case import Case
+from .lines import FIT, HARVEST, LABEL, SAMPLE, TRAIN
 from .spoiling import (
     all_of,
     cut,
@@ -21,11 +22,6 @@ from .spoiling import (
 )  # fmt: skip
 
 TRAINING, HELD_OUT, BARE = "training.extxyz", "held_out.extxyz", "bare.extxyz"
-TRAIN = "uqcv train training.extxyz held_out.extxyz -o out -c campaign.yaml"
-FIT = "uqcv fit potential.pt training.extxyz held_out.extxyz -o out -c campaign.yaml"
-SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml"
-LABEL = "uqcv label campaign.yaml bare.extxyz -o out.extxyz"
-HARVEST = "uqcv harvest bundle walkers training.extxyz --top topology.pdb -o out.extxyz"
 FIRST = "22\nProperties=species:S:1:pos:R:3:forces:R:3 "
 OWN = "initial: {file: training.extxyz,"
 

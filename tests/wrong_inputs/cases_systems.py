@@ -9,17 +9,11 @@ from uqcv.structures import read_structures
 
 from .case import Case
 from .good_files import write_dcd
+from .lines import EVALUATE, FREE_ENERGY, HARVEST, LABEL, REPORT, RUN, SAMPLE
 from .spoiling import cut, empty, folder_instead, garbage, gone, replaced, written
 
 YAML, PDB, DCD, CSV = "campaign.yaml", "topology.pdb", "trajectory.dcd", "free_energy.csv"
-RUN = "uqcv run campaign.yaml -o out"
-EVALUATE = "uqcv evaluate bundle trajectory.dcd --top topology.pdb -o out"
-SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml"
 EXPORT = "uqcv export bundle out --top topology.pdb"
-LABEL = "uqcv label campaign.yaml bare.extxyz -o out.extxyz"
-FREE_ENERGY = "uqcv reference free-energy campaign.yaml -o out.csv"
-HARVEST = "uqcv harvest bundle walkers training.extxyz --top topology.pdb -o out.extxyz"
-REPORT = "uqcv report campaign"
 CAMPAIGN_CSV = "campaign/reference/free_energy.csv"
 WATER = """\
 HETATM    1  O   HOH A   1       0.000   0.000   0.000  1.00  0.00           O

@@ -23,7 +23,7 @@ from uqcv.processes import available_cores
 from uqcv.progress import say
 
 # A campaign may go on for longer than was planned at first; everything else must stay as it was.
-MAY_CHANGE = ("campaign.generations", "campaign.label_budget", "sampling.processes")
+MAY_CHANGE = ("campaign.generations", "campaign.label_budget", "sampling.processes", "sampling.checkpoint_interval")
 
 
 class Campaign:

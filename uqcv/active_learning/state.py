@@ -206,7 +206,7 @@ class CampaignFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; see `uqcv.files.locked`."""
+        """Hold the folder; see `uqcv.folders.locked`."""
         with locked(self.path):
             yield
 

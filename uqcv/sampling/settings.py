@@ -65,6 +65,9 @@ class SamplingSettings(BaseModel):
     fused: Literal["auto", True, False] = Field(
         "auto", description="whether the bias on U shares the network's backward pass; true: refuse to run without"
     )
+    checkpoint_interval: float = Field(
+        10.0, ge=0, description="wall time between checkpoints of a walker, s; results do not depend on it"
+    )
     compiled: bool = Field(True, description="compile the network; costs a minute once, then saves half of each step")
 
     @model_validator(mode="after")

@@ -200,6 +200,7 @@ def plan_walkers(
                 device=settings.device,
                 compiled=settings.compiled,
                 fused=settings.fused,
+                checkpoint_interval=settings.checkpoint_interval,
             )
         )
     return plans

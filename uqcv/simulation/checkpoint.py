@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import openmm
-from openmm import app
+from openmm import app, unit
 
 import uqcv
 from uqcv.errors import IdentityError, InputError
-from uqcv.files import atomic_path, read_with
+from uqcv.files import atomic_path, digest, read_with
 from uqcv.simulation.diary import DiaryMark
 from uqcv.simulation.forces import NetworkForce, PlumedForce
 from uqcv.simulation.output_files import OutputMark
@@ -67,7 +67,8 @@ class Checkpoint:
     outputs
         Files that the run appends to, beside those of PLUMED, relative to the folder of the checkpoint.
     identity
-        What else the run is of, beside its model and its PLUMED input; a checkpoint of another is refused.
+        What else the run is of, beside its atoms, integrator, model and PLUMED input; a checkpoint of another is
+        refused.
     """
 
     def __init__(
@@ -83,7 +84,8 @@ class Checkpoint:
         self._context, self._network, self._bias = context, network, bias
         self._outputs = tuple(outputs)
         parts = [part.identity for part in (network, bias) if part is not None]
-        self._identity: dict[str, Any] = {k: v for part in (*parts, identity or {}) for k, v in part.items()}
+        parts = [_identity_of(context), *parts, dict(identity or {})]
+        self._identity: dict[str, Any] = {key: value for part in parts for key, value in part.items()}
 
     @property
     def diary(self) -> Path:
@@ -187,6 +189,17 @@ class Checkpoint:
         """Remove checkpoint and diary: the run has ended."""
         for path in (self.path, self.diary):
             path.unlink(missing_ok=True)
+
+
+def _identity_of(context: openmm.Context) -> dict[str, Any]:
+    masses = [context.getSystem().getParticleMass(k)._value for k in range(context.getSystem().getNumParticles())]
+    integrator = context.getIntegrator()
+    step = integrator.getStepSize().value_in_unit(unit.femtosecond)
+    return {
+        "number of atoms": len(masses),
+        "masses": digest(np.array(masses).tobytes()),
+        "integrator": f"{type(integrator).__name__} of {step:.9g} fs",
+    }
 
 
 def require_same(before: Mapping[str, Any], now: Mapping[str, Any], source: str) -> None:

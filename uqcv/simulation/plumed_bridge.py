@@ -6,7 +6,7 @@ holds the last evaluation of the step before. Any number of queries or barostat 
 same bias and leave no trace.
 
 PLUMED cannot save what it remembers. A bridge that keeps a diary can tell a new PLUMED all that changed it, and has
-the same PLUMED again, whatever actions are in the input (plumed2 issues 37 and 125).
+the same PLUMED again, whatever actions are in the input (plumed2 issues 37 and 125), unless it reads files that change.
 """
 
 from __future__ import annotations
@@ -250,9 +250,16 @@ class PlumedBridge:
         ------
         UqcvError
             If PLUMED has been told steps already that no diary knows.
+        PlumedInputError
+            If PLUMED also depends on files that change while it runs: no diary knows these.
         InputError
             If the diary is not what the mark says.
         """
+        if self._memory.foreign is not None:
+            raise PlumedInputError(
+                f"the input has {self._memory.foreign}: what PLUMED then reads changes while it runs, and a checkpoint "
+                "cannot bring it back; leave it out (a checkpoint needs no RESTART), or run without a checkpoint"
+            )
         if self._committed >= 0:
             raise UqcvError(f"step {self._committed} is done already: keep the diary from the first step on")
         diary = Diary(path, len(self._told), mark)

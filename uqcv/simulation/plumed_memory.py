@@ -25,7 +25,7 @@ PERIODIC = {
     "METAD": (
         "PACE",
         "ARG SIGMA HEIGHT BIASFACTOR TEMP FILE FMT GRID_MIN GRID_MAX GRID_BIN GRID_SPACING GRID_SPARSE GRID_NOSPLINE "
-        "INTERVAL WALKERS_N WALKERS_ID WALKERS_DIR",
+        "INTERVAL",
     ),
     "OPES_METAD": (
         "PACE",
@@ -47,10 +47,13 @@ class PlumedMemory:
         It may change at the multiples of these steps and at no others; None: at every step.
     paces
         Hills and kernels are deposited at multiples of these.
+    foreign
+        What makes it read files that change while it runs, as the input says it; None if nothing does.
     """
 
     strides: frozenset[int] | None
     paces: frozenset[int]
+    foreign: str | None = None
 
     def changes_at(self, step: int) -> bool:
         """Whether an update at `step` may change anything."""
@@ -66,7 +69,8 @@ def plumed_memory(text: str) -> PlumedMemory:
     actions = read_actions(text)
     strides = [_stride(action) for action in actions]
     known = None if None in strides else frozenset(s for s in strides if s)
-    return PlumedMemory(known, frozenset(_whole(a.words["PACE"]) or 1 for a in actions if "PACE" in a.words))
+    paces = frozenset(_whole(a.words["PACE"]) or 1 for a in actions if "PACE" in a.words)
+    return PlumedMemory(known, paces, next(filter(None, map(_foreign, actions)), None))
 
 
 def _stride(action: Action) -> int | None:
@@ -77,6 +81,15 @@ def _stride(action: Action) -> int | None:
     if not keyword or not action.keywords <= {keyword, *ordinary.split()} or _adapts(action):
         return None
     return _whole(action.words.get(keyword, "1"))
+
+
+def _foreign(action: Action) -> str | None:
+    """Return what makes an action read files that it, or another walker, goes on writing."""
+    if action.name == "RESTART" and "NO" not in action.flags:
+        return "RESTART"
+    if action.words.get("RESTART", "NO") == "YES":
+        return "RESTART=YES"
+    return next((key for key in sorted(action.keywords) if key.startswith("WALKERS_")), None)
 
 
 def _adapts(action: Action) -> bool:

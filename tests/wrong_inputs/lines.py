@@ -1,0 +1,11 @@
+"""The command lines that most cases are tried with; `good_files` are what they take."""
+
+TRAIN = "uqcv train training.extxyz held_out.extxyz -o out -c campaign.yaml"
+FIT = "uqcv fit potential.pt training.extxyz held_out.extxyz -o out -c campaign.yaml"
+SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml"
+LABEL = "uqcv label campaign.yaml bare.extxyz -o out.extxyz"
+HARVEST = "uqcv harvest bundle walkers training.extxyz --top topology.pdb -o out.extxyz"
+EVALUATE = "uqcv evaluate bundle trajectory.dcd --top topology.pdb -o out"
+RUN = "uqcv run campaign.yaml -o out"
+REPORT = "uqcv report campaign"
+FREE_ENERGY = "uqcv reference free-energy campaign.yaml -o out.csv"
