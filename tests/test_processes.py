@@ -40,19 +40,33 @@ def note_times(path: Path, progress) -> None:
 
 
 def fail(item: tuple[str, Path], progress) -> None:
-    """One of four ways to end badly; `beat` lives until it is ended."""
+    """One of four ways to end badly, once `beat` lives."""
     kind, beat = item
-    if kind == "beat":
-        while True:
-            beat.write_text(str(time.time()))
-            time.sleep(0.05)
     while not beat.is_file():
         time.sleep(0.05)
     if kind == "ours":
         raise BundleError("folder: the bundle is broken")
     if kind == "foreign":
         raise ZeroDivisionError("one by none")
-    os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def live_long(item: tuple[str, Path], progress) -> None:
+    """Beat for a second if told so, else fail."""
+    kind, beat = item
+    if kind != "beat":
+        fail(item, progress)
+    for k in range(20):
+        beat.write_text(str(k))
+        time.sleep(0.05)
+
+
+def last_beat_beside(kind: str, beat: Path, error: type[Exception], words: str) -> int:
+    with pytest.raises(error, match=words) as caught:
+        run_in_processes(live_long, [("beat", beat), (kind, beat)], 2, name=lambda item: f"the {item[0]} one")
+    assert type(caught.value) is error
+    return int(beat.read_text())
 
 
 def wait_until(condition, seconds: float) -> bool:
@@ -85,22 +99,19 @@ def test_nothing_to_do():
     run_in_processes(square, [], 4)
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("ours", BundleError, "^folder: the bundle is broken$"),
-        ("foreign", UqcvError, "one by none\n.*Traceback"),
-        ("killed", UqcvError, "exit code -9"),
-    ],
-)
-def test_an_error_arrives_and_the_others_are_ended(tmp_path, kind, error, words):
+def test_wrong_input_arrives_and_the_others_are_ended(tmp_path):
     beat = tmp_path / "beat"
-    with pytest.raises(error, match=words) as caught:
-        run_in_processes(fail, [("beat", beat), (kind, beat)], 2)
-    assert type(caught.value) is error
-    last = beat.read_text()
+    last = last_beat_beside("ours", beat, BundleError, "^the ours one: folder: the bundle is broken$")
     time.sleep(0.3)
-    assert beat.read_text() == last, "the other one still works"
+    assert int(beat.read_text()) == last < 19, "the other one still works"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("foreign", "^the foreign one: one by none\n.*Traceback"), ("killed", "^the killed one: .*exit code -9")],
+)
+def test_one_that_dies_does_so_alone_and_is_named(tmp_path, kind, words):
+    assert last_beat_beside(kind, tmp_path / "beat", UqcvError, words) == 19
 
 
 @pytest.fixture

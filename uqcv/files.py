@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 import stat
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +57,11 @@ def flush_to_disk(*handles: IO) -> None:
         os.fsync(handle.fileno())
 
 
+def flush_streams() -> None:
+    """Hand what libraries in C have written, such as PLUMED, to the system: they keep it back by the block."""
+    ctypes.CDLL(None).fflush(None)
+
+
 def digest(content: str | bytes) -> str:
     """Return the first twelve hexadecimal digits of the SHA-256 of some content."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:12]
@@ -69,6 +76,22 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON to `path` atomically."""
     write_text(path, json.dumps(value, indent=2, default=float) + "\n")
+
+
+def create_json(path: Path, value: Any) -> bool:
+    """Write `value` to `path` atomically unless there is something already; return whether it was written.
+
+    Of several processes that try at once, one does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".json", encoding="utf-8") as handle:
+        json.dump(value, handle, indent=2)
+        flush_to_disk(handle)
+        try:
+            os.link(handle.name, path)
+        except FileExistsError:
+            return False
+    return True
 
 
 def read_json(path: Path, advice: str = MEND) -> Any:

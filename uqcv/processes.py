@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from uqcv.errors import UqcvError, one_line
+from uqcv.errors import InputError, UqcvError, one_line
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LONGEST_ERROR = 20_000  # characters; a pipe holds 64 kB
@@ -29,11 +29,13 @@ def run_in_processes(
     items: Sequence[Any],
     n_processes: int,
     report: Callable[[float, str], None] | None = None,
+    name: Callable[[Any], str] | None = None,
 ) -> None:
     """Call `function(item, progress)` for each item, each in a fresh process with one thread.
 
-    The function leaves its result in files. If one raises, the others are ended and its error is raised here.
-    Processes end by themselves if this one is killed.
+    The function leaves its result in files. One that dies does so alone: the others go on to their end, and then its
+    error is raised here. Only wrong input, which the others have too, ends all at once. Processes end by themselves if
+    this one is killed.
 
     Parameters
     ----------
@@ -45,8 +47,15 @@ def run_in_processes(
         How many run at a time.
     report
         Called with the sum of all counts.
+    name
+        What an item is called in its error.
+
+    Raises
+    ------
+    UqcvError
+        That of the item that died first.
     """
-    pool = _Pool(function, n_processes)
+    pool = _Pool(function, n_processes, name)
     try:
         pool.run(list(items), report)
     finally:
@@ -54,12 +63,13 @@ def run_in_processes(
 
 
 class _Pool:
-    def __init__(self, function: Callable, n_processes: int) -> None:
-        self._function = function
+    def __init__(self, function: Callable, n_processes: int, name: Callable[[Any], str] | None) -> None:
+        self._function, self._name = function, name
         self._n = max(1, n_processes)
         self._spawn = multiprocessing.get_context("spawn")
-        self._running: list[tuple[Any, Connection, Any]] = []
+        self._running: list[tuple[Any, Connection, Any, Any]] = []
         self._done = 0.0
+        self._errors: list[UqcvError] = []
 
     def run(self, waiting: list[Any], report: Callable[[float, str], None] | None) -> None:
         total = len(waiting)
@@ -69,8 +79,10 @@ class _Pool:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             self._collect()
             if report is not None:
-                counts = sum(counter.value for _, _, counter in self._running)
+                counts = sum(counter.value for _, _, counter, _ in self._running)
                 report(self._done + counts, f"{total - len(waiting) - len(self._running)} of {total} ended")
+        if self._errors:
+            raise self._errors[0]
 
     def _start(self, item: Any) -> None:
         ours, theirs = self._spawn.Pipe(duplex=False)
@@ -79,20 +91,26 @@ class _Pool:
         with interrupt_ignored():
             process.start()
         theirs.close()
-        self._running.append((process, ours, counter))
+        self._running.append((process, ours, counter, item))
 
     def _collect(self) -> None:
         for entry in [e for e in self._running if not e[0].is_alive()]:
-            process, connection, counter = entry
+            process, connection, counter, item = entry
             self._running.remove(entry)
             self._done += counter.value
             if process.exitcode != 0:
-                raise _error_of(process.exitcode, connection)
+                self._note(_error_of(process.exitcode, connection), item)
+
+    def _note(self, error: UqcvError, item: Any) -> None:
+        named = error if self._name is None else type(error)(f"{self._name(item)}: {error}")
+        if isinstance(error, InputError):
+            raise named from error
+        self._errors.append(named)
 
     def kill(self) -> None:
-        for process, _, _ in self._running:
+        for process, _, _, _ in self._running:
             process.kill()
-        for process, _, _ in self._running:
+        for process, _, _, _ in self._running:
             process.join()
 
 
@@ -107,7 +125,9 @@ def _error_of(exitcode: int | None, connection: Connection) -> UqcvError:
 
 def ended(exitcode: int | None) -> UqcvError:
     """Return what is said of a process that ended without saying why."""
-    return UqcvError(f"a process ended with exit code {exitcode} and without a word; is there enough memory?")
+    return UqcvError(
+        f"a process ended with exit code {exitcode} and without a word (killed, or no memory?); run again to go on"
+    )
 
 
 @contextmanager

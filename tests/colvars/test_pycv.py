@@ -123,7 +123,7 @@ def test_no_net_force_and_no_net_torque(plumed, molecule):
     np.testing.assert_allclose(np.cross(positions, forces).sum(axis=0), 0.0, atol=1e-10 * size)
 
 
-def test_the_gradient_of_the_error_is_zero_below_its_minimum(bundle, tmp_path, frames, make_bridge):
+def test_the_gradient_of_the_error_is_zero_below_its_minimum(bundle, tmp_path, frames, make_bridge, capsys):
     s = bundle.settings
     higher = s.frame_calibration.model_copy(update={"minimum": 100.0})
     mean = s.distributions["mean"].model_copy(update={"calibration": higher})
@@ -131,8 +131,12 @@ def test_the_gradient_of_the_error_is_zero_below_its_minimum(bundle, tmp_path, f
     lower = Bundle(s.model_copy(update=update), bundle.potential, bundle.uncertainty)
     export(lower, tmp_path / "e")
     text = cv_line(module_name(lower), 22) + "RESTRAINT ARG=u.py-error AT=0 KAPPA=300"
-    value, forces = make_bridge(text, 22, tmp_path / "e").evaluate(0, frames[0].positions * 0.1)
-    assert value > 0 and np.abs(forces).max() == 0
+    bridge = make_bridge(text, 22, tmp_path / "e")
+    for step in range(2):
+        value, forces = bridge.evaluate(step, frames[step].positions * 0.1)
+        assert value > 0 and np.abs(forces).max() == 0
+    said = capsys.readouterr().err
+    assert said.count("its gradient is exactly zero at the first structure") == 1 and "py-error" in said
 
 
 def test_one_forward_pass_serves_all_components(plumed, exported, molecule):

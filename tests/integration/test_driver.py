@@ -101,3 +101,19 @@ def test_frames_as_a_simulation_writes_them(bundle, frames, topology_path, run_u
         mean = [float(row["mean"]) for row in csv.DictReader(handle)]
     deviation = bundle.settings.distributions["mean"].training_deviation
     np.testing.assert_allclose(np.loadtxt(tmp_path / "COLVAR")[:, 1], mean, rtol=0, atol=1e-8 * deviation)
+
+
+def test_what_stops_our_cv_reaches_the_user_of_plumeds_program(bundle, frames, topology_path, start_uqcv, tmp_path):
+    topology = mdtraj.load_topology(str(topology_path))
+    xyz = np.array([s.positions * 0.1 for s in frames[:3]], dtype=np.float32)
+    mdtraj.Trajectory(xyz, topology).save_dcd(str(tmp_path / "trajectory.dcd"))
+    export(bundle, tmp_path / "cv", dtype="float64")
+    (tmp_path / "plumed.dat").write_text(
+        f"LOAD FILE={pycv_plugin()}\nu: PYCVINTERFACE ATOMS=1-21 IMPORT={module_name(bundle)}\n"
+        "PRINT ARG=u.py-mean FILE=COLVAR STRIDE=1\n"
+    )
+    arguments = ("plumed", "--cv", "cv", "driver", "--plumed", "plumed.dat", "--mf_dcd", "trajectory.dcd")
+    process = start_uqcv(*arguments, cwd=tmp_path)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert "uqcv: step 0: positions: shape (21, 3) was given; (22, 3) is expected" in said

@@ -70,6 +70,13 @@ def test_walkers_of_another_run_are_refused(change, words, plans, monkeypatch):
         run_walkers(plans, 1, new_bias=True)  # they are gone, and nothing was run
 
 
+def test_a_plan_that_says_nothing(plans):
+    plans[0].folder.mkdir(parents=True)
+    (plans[0].folder / "plan.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"plan.json: it does not say what the files beside it are of"):
+        run_walkers(plans, 1)
+
+
 def test_an_end_that_says_something_else(tmp_path):
     write_json(tmp_path / "end.json", {"why": "finished"})
     with pytest.raises(InputError, match=r"end.json: cannot be read as how a walker ended"):

@@ -6,13 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
-from uqcv.sampling.strategies import TEMPLATES
+from uqcv.sampling.strategies import SHARED_TEMPLATE, TEMPLATES
 
 
 def test_every_sampler_has_a_template_or_needs_none(root):
     assert set(TEMPLATES) == set(get_args(SamplerName))
     there = {path.stem for path in (root / "plumed_inputs").glob("*.dat")}
-    assert {name for name in TEMPLATES.values() if name} == there
+    assert {name for name in TEMPLATES.values() if name} | {SHARED_TEMPLATE} == there
 
 
 @pytest.mark.parametrize(

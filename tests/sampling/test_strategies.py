@@ -30,7 +30,8 @@ def spread(values) -> float:
 
 
 def values(bundle, time_step=0.5, **bias):
-    return plumed_fields(bundle, 22, BiasSettings(**bias), 310.0, time_step, 20)
+    settings = SamplingSettings(bias=BiasSettings(**bias), time_step=time_step)
+    return plumed_fields(bundle, 22, settings, 310.0)
 
 
 @pytest.mark.parametrize("component", POOLINGS)

@@ -333,12 +333,36 @@ def test_an_input_that_plumed_refuses(here, pdb):
 def test_the_error_behind_openmms_text_is_kept(here, pdb, exported, molecule):
     folder, module = exported
     system = bare_system(pdb.topology)
-    bias = add_plumed(system, pdb.topology, restraint(module).replace("1-22", "1-21"), 300.0, 0.5, folder)
-    context = make_context(system, molecule.positions * 0.1)
-    with pytest.raises(openmm.OpenMMException, match=r"step 0: positions: shape \(21, 3\)"):
+    bias = add_plumed(system, pdb.topology, restraint(module), 300.0, 0.5, folder)
+    broken = molecule.positions * 0.1
+    broken[3] = np.nan
+    context = make_context(system, broken)
+    words = "step 0: positions: NaN or infinity was given"
+    with pytest.raises(openmm.OpenMMException, match=words):
         context.getState(energy=True)
-    assert isinstance(bias.error, InputError)
-    assert str(bias.error).startswith("step 0: positions: shape (21, 3) was given; (22, 3) is expected")
+    assert isinstance(bias.error, InputError) and str(bias.error).startswith(words)
+    bias.close()
+
+
+def test_other_atoms_than_the_cv_was_exported_for_are_refused(here, pdb, exported):
+    folder, module = exported
+    with pytest.raises(PlumedInputError, match="u: 21 atoms were given in ATOMS; the CV was exported for 22"):
+        add_plumed(bare_system(pdb.topology), pdb.topology, restraint(module, 21), 300.0, 0.5, folder)
+    assert not list(here.glob("*"))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_bias_that_acts_on_nothing_is_said(here, pdb, exported, bundle, molecule, fused, capsys):
+    """Atoms further apart than the cutoff: the network is constant there, and so is the uncertainty."""
+    folder, module = exported
+    system = bare_system(pdb.topology)
+    network = add_potential(system, pdb.topology, bundle, dtype=torch.float64)
+    network.cv.need_uncertainty()
+    bias = add_plumed(system, pdb.topology, restraint(module), 300.0, 0.5, folder, network=network, fused=fused)
+    context = make_context(system, molecule.positions * 10)
+    for _ in range(2):
+        context.getState(forces=True)
+    assert capsys.readouterr().err.count("py-mean: its gradient is exactly zero at the first structure") == 1
     bias.close()
 
 

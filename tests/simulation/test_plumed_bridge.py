@@ -177,9 +177,7 @@ def test_an_input_that_plumed_refuses(make_bridge, text, words):
 
 
 def test_what_stops_plumed_later(make_bridge):
-    text = (
-        "d: DISTANCE ATOMS=1,2\nMETAD ARG=d SIGMA=0.05 HEIGHT=1 PACE=1 GRID_MIN=0 GRID_MAX=0.5 GRID_BIN=50 FILE=HILLS"
-    )
+    text = "d: DISTANCE ATOMS=1,2\nMETAD ARG=d SIGMA=0.05 HEIGHT=1 PACE=1 GRID_MIN=0 GRID_MAX=2*0.25 GRID_BIN=50"
     bridge = make_bridge(text, 2)
     with pytest.raises(UqcvError, match=r"step \d+: PLUMED stopped: \S+") as caught:
         for step in range(4):
@@ -225,7 +223,8 @@ def test_each_template_runs_in_openmm(template, bundle, exported_mean, topology_
     fields = {
         "atoms": "1-22", "module": module_name(bundle), "cv": "u.py-mean", "component": "mean", "sigma": 0.1,
         "height": 0.5, "pace": 10, "bias_factor": 10.0, "temperature": 300.0, "wall": 0.7, "kappa": 500.0,
-        "stride": 10, "barrier": 20.0, "spring": 1000.0, "relaxation": 0.05,
+        "stride": 10, "barrier": 20.0, "spring": 1000.0, "relaxation": 0.05, "walkers": 2,
+        "walker": 1, "shared_folder": ".",
     }  # fmt: skip
     pdb = app.PDBFile(str(topology_path))
     system = bare_system(pdb.topology)
@@ -241,10 +240,12 @@ def test_each_template_runs_in_openmm(template, bundle, exported_mean, topology_
     assert 29 <= network.cv.n_evaluations - before <= 30
     bias.close()
     written = {
-        "metad": {"HILLS": 2}, "extended_lagrangian": {"HILLS": 2},
+        "metad": {"HILLS": 2}, "metad_shared": {"HILLS.1": 2, "HILLS.0": None}, "extended_lagrangian": {"HILLS": 2},
         "opes": {"KERNELS": 2, "STATE": None}, "opes_explore": {"KERNELS": 2, "STATE": None},
     }.get(template, {})  # fmt: skip
-    assert {p.name for p in tmp_path.iterdir() if not p.name.startswith("bck.")} == {"COLVAR", *written}
+    there = {p.name for p in tmp_path.iterdir() if not p.name.startswith("bck.")}
+    assert {name for name in there if not name.endswith(".identity.json")} == {"COLVAR", *written}
+    assert {"COLVAR.identity.json", *(f"{name}.identity.json" for name, rows in written.items() if rows)} <= there
     colvar = np.loadtxt("COLVAR")
     np.testing.assert_allclose(colvar[:, 0], [0.0, 0.005, 0.01])
     fields_line = Path("COLVAR").read_text().splitlines()[0]

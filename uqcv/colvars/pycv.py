@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM
 
 # PLUMED replaces an exception from Python by a generic line; whoever drives PLUMED finds the cause here.
 last_error: list[BaseException] = []
+# Whether somebody looks there; under PLUMED's own program nobody does, and what went wrong is printed.
+engine_listens = False
 
 # PYCVINTERFACE drops the name of a component that is alone; this one is always there, so that `u.py-mean` is
 # called the same whatever else was exported.
@@ -72,6 +75,7 @@ class PyCV:
         self._names = (*map(component_name, self.components), CALIBRATED)
         self._unasked = np.full((len(numbers), 3), np.nan), np.full((3, 3), np.nan)
         self._wanted: dict[str, set[str]] = {}
+        self._looked_at: set[str] = set()
         self.cv: UncertaintyCV = shared_cv(bundle, numbers, pbc, getattr(torch, dtype), device, compiled)
 
     @property
@@ -98,7 +102,22 @@ class PyCV:
             return {n: self._component(evaluation, n, wanted is None or n in wanted) for n in self._names}
         except BaseException as error:
             last_error.append(error)
+            if not engine_listens:
+                print(f"uqcv: step {action.getStep()}: {error}", file=sys.stderr, flush=True)
             raise
+
+    def warn_if_flat(self, evaluation: Evaluation, component: str) -> None:
+        """Say at the first evaluation, and only there, that a bias on a component acts on nothing."""
+        if component in self._looked_at:
+            return
+        self._looked_at.add(component)
+        _, kind, slope = self.pooled(evaluation, component)
+        if slope == 0 or not evaluation.gradient(kind).any():
+            print(
+                f"uqcv: py-{component}: its gradient is exactly zero at the first structure, and a bias on it acts on "
+                "nothing there; look at the structure (atoms apart by more than the cutoff?) and at the calibration",
+                file=sys.stderr,
+            )
 
     def pooled(self, evaluation: Evaluation, component: str) -> tuple[float, Pooling, float]:
         """Return the value of a component, the pooling that it is made from, and its derivative by that pooling."""
@@ -112,6 +131,7 @@ class PyCV:
         value, kind, slope = self.pooled(evaluation, name)
         if not differentiated:
             return value, *self._unasked
+        self.warn_if_flat(evaluation, name)
         gradient = evaluation.gradient(kind) / ANGSTROM_TO_NM
         return value, slope * gradient, -slope * evaluation.strain_gradient(kind)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uqcv.files import read_json, read_with
 from uqcv.processes import available_cores, run_in_processes
-from uqcv.simulation.checkpoint import require_same
+from uqcv.simulation.identity import read_identity, require_same
 from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd, WalkerPlan
 
 
@@ -20,14 +20,15 @@ def run_walkers(
 ) -> list[WalkerEnd]:
     """Run every walker that has not ended yet; return how all of them ended.
 
-    A walker that was interrupted goes on from its last checkpoint; the result does not depend on interruptions.
+    A walker that was interrupted goes on from its last checkpoint. The result does not depend on interruptions, unless
+    walkers share a bias: then it depends on when each reads the hills of the others, in any case.
 
     Parameters
     ----------
     plans
         What to run.
     n_processes
-        Walkers at a time; None: one per core.
+        Walkers at a time; None: one per core, or all if they share a bias.
     report
         Called with the steps done by all.
     new_bias
@@ -40,14 +41,16 @@ def run_walkers(
     """
     for plan in plans:
         if new_bias:
-            shutil.rmtree(plan.folder, ignore_errors=True)
+            for folder in filter(None, (plan.folder, plan.shared_folder)):
+                shutil.rmtree(folder, ignore_errors=True)
         elif (plan.folder / PLAN_FILE).is_file():
-            require_same(read_json(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))
+            require_same(read_identity(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))
     open_plans = [p for p in plans if not (p.folder / END_FILE).is_file()]
     for plan in open_plans:
         if not (plan.folder / CHECKPOINT_FILE).is_file():
             shutil.rmtree(plan.folder, ignore_errors=True)
-    run_in_processes(_run, open_plans, n_processes or available_cores(), report)
+    sharing = sum(plan.shared_folder is not None for plan in plans)
+    run_in_processes(_run, open_plans, n_processes or max(sharing, available_cores()), report, _name)
     return [read_end(plan.folder) for plan in plans]
 
 
@@ -59,6 +62,10 @@ def _run(plan: WalkerPlan, progress: Callable[[int], None]) -> None:
 
     torch.set_num_threads(1)
     run_walker(plan, progress)
+
+
+def _name(plan: WalkerPlan) -> str:
+    return plan.folder.name
 
 
 def read_end(folder: Path) -> WalkerEnd:

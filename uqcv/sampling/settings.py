@@ -31,6 +31,9 @@ class BiasSettings(BaseModel):
     kappa: float = Field(200.0, ge=0, description="force constant of the wall, kJ/mol per squared uncertainty")
     spring: float = Field(1000.0, gt=0, description="spring of the fictitious particle, kJ/mol per squared uncertainty")
     relaxation: float = Field(50.0, gt=0, description="relaxation time of the fictitious particle, fs")
+    shared: bool = Field(
+        False, description="whether walkers share one bias (metadynamics of multiple walkers); they run all at a time"
+    )
     template: str | None = Field(None, description="PLUMED template of your own instead of the sampler's")
 
 
@@ -71,6 +74,20 @@ class SamplingSettings(BaseModel):
     compiled: bool = Field(True, description="compile the network; costs a minute once, then saves half of each step")
 
     @model_validator(mode="after")
+    def _one_bias_has_one_temperature(self) -> SamplingSettings:
+        if not self.bias.shared:
+            return self
+        if self.sampler != "metadynamics" and self.bias.template is None:
+            raise ValueError(
+                f"bias.shared with sampler {self.sampler}: metadynamics is expected, or bias.template; the hills of "
+                "others are read by METAD"
+            )
+        if len(set(self.temperatures)) > 1:
+            given = ", ".join(f"{t:g}" for t in self.temperatures)
+            raise ValueError(f"bias.shared with temperatures {given}: one temperature is expected for one bias")
+        return self
+
+    @model_validator(mode="after")
     def _steps_can_be_counted(self) -> SamplingSettings:
         for name, time in (
             ("length", self.length),
@@ -82,3 +99,8 @@ class SamplingSettings(BaseModel):
                     f"{name} {time:g} fs in steps of {self.time_step:g} fs: at most {MOST_STEPS} steps are expected"
                 )
         return self
+
+    @property
+    def stride(self) -> int:
+        """Steps between frames, and between lines of COLVAR."""
+        return max(1, round(self.frame_interval / self.time_step))

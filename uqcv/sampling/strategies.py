@@ -12,7 +12,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import module_name
 from uqcv.colvars.pycv import component_name
 from uqcv.errors import InputError
-from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
+from uqcv.sampling.settings import SamplerName, SamplingSettings
 from uqcv.simulation.plumed_input import fill_template, without_comments
 from uqcv.simulation.walker import WalkerPlan
 from uqcv.structures import Structure
@@ -32,6 +32,8 @@ TEMPLATES: dict[SamplerName, str | None] = {
     "monitor": "monitor",
     "unbiased": None,
 }
+SHARED_TEMPLATE = "metad_shared"
+SHARED_FOLDER = "bias"  # beside the folders of the walkers
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def uncertainty_at(bundle: Bundle, force_error: float, component: Pooling, room:
 
 
 def plumed_fields(
-    bundle: Bundle, n_atoms: int, bias: BiasSettings, temperature: float, time_step: float, stride: int
+    bundle: Bundle, n_atoms: int, settings: SamplingSettings, temperature: float, walker: int = 0
 ) -> dict[str, float | int | str]:
     """Return the values of all template fields, in PLUMED's units (kJ/mol, nm, ps).
 
@@ -79,15 +81,14 @@ def plumed_fields(
         Its distribution of the biased component gives what `bias` leaves open.
     n_atoms
         Number of atoms.
-    bias
-        Settings.
+    settings
+        Of the bias, times and number of walkers.
     temperature
         K.
-    time_step
-        fs.
-    stride
-        Steps between lines of COLVAR.
+    walker
+        Which one it is for.
     """
+    bias, time_step = settings.bias, settings.time_step
     spread = bundle.settings.distributions[bias.component].deviation
     wall = bias.wall if bias.wall is not None else uncertainty_at(bundle, bias.wall_error, bias.component, WALL_ROOM)
     return {
@@ -105,17 +106,22 @@ def plumed_fields(
         "kappa": bias.kappa,
         "spring": bias.spring,
         "relaxation": bias.relaxation * FS_TO_PS,
-        "stride": stride,
+        "stride": settings.stride,
+        "walkers": settings.walkers,
+        "walker": walker,
+        "shared_folder": f"../{SHARED_FOLDER}",
     }
 
 
-def plumed_text(bundle: Bundle, n_atoms: int, settings: SamplingSettings, temperature: float) -> str | None:
+def plumed_text(
+    bundle: Bundle, n_atoms: int, settings: SamplingSettings, temperature: float, walker: int = 0
+) -> str | None:
     """Return the PLUMED input of a walker, or None for plain dynamics."""
-    template = settings.bias.template or TEMPLATES[settings.sampler]
+    own = SHARED_TEMPLATE if settings.bias.shared else TEMPLATES[settings.sampler]
+    template = settings.bias.template or own
     if template is None:
         return None
-    stride = max(1, round(settings.frame_interval / settings.time_step))
-    fields = plumed_fields(bundle, n_atoms, settings.bias, temperature, settings.time_step, stride)
+    fields = plumed_fields(bundle, n_atoms, settings, temperature, walker)
     try:
         text = fill_template(template, fields)
     except UnicodeDecodeError as error:
@@ -171,7 +177,6 @@ def plan_walkers(
     seed
         Walker k uses seed + k.
     """
-    stride = max(1, round(settings.frame_interval / settings.time_step))
     plans = []
     for k, start in enumerate(starts):
         temperature = settings.temperatures[k % len(settings.temperatures)]
@@ -183,13 +188,13 @@ def plan_walkers(
                 topology=site.topology,
                 start=start,
                 reference=site.reference,
-                plumed=plumed_text(bundle, len(start), settings, temperature),
+                plumed=plumed_text(bundle, len(start), settings, temperature, k),
                 component=settings.bias.component,
                 temperature=temperature,
                 friction=settings.friction,
                 time_step=settings.time_step,
                 n_steps=round(settings.length / settings.time_step),
-                stride=stride,
+                stride=settings.stride,
                 ceiling=uncertainty_at(bundle, settings.ceiling_error, settings.bias.component, CEILING_ROOM),
                 energy_ceiling=site.minimum_energy + settings.max_energy,
                 temperature_ceiling=settings.max_temperature_ratio * temperature,
@@ -201,6 +206,7 @@ def plan_walkers(
                 compiled=settings.compiled,
                 fused=settings.fused,
                 checkpoint_interval=settings.checkpoint_interval,
+                shared_folder=site.folder / SHARED_FOLDER if settings.bias.shared else None,
             )
         )
     return plans

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,10 +21,11 @@ import openmm
 from openmm import app, unit
 
 import uqcv
-from uqcv.errors import IdentityError, InputError
+from uqcv.errors import InputError
 from uqcv.files import atomic_path, digest, read_with
 from uqcv.simulation.diary import DiaryMark
 from uqcv.simulation.forces import NetworkForce, PlumedForce
+from uqcv.simulation.identity import require_same
 from uqcv.simulation.output_files import OutputMark
 
 FORMAT_VERSION = 1
@@ -82,10 +84,18 @@ class Checkpoint:
     ) -> None:
         self.path = Path(path).absolute()
         self._context, self._network, self._bias = context, network, bias
-        self._outputs = tuple(outputs)
+        self._outputs = (*outputs, *self._written_by_plumed())
         parts = [part.identity for part in (network, bias) if part is not None]
         parts = [_identity_of(context), *parts, dict(identity or {})]
         self._identity: dict[str, Any] = {key: value for part in parts for key, value in part.items()}
+
+    def _written_by_plumed(self) -> list[str]:
+        """Return what PLUMED appends to, where no diary writes it anew; hills that others have read stay."""
+        if self._bias is None or not self._bias.bridge.shares_hills:
+            return []
+        files = self._bias.files
+        hills = [shared.file(shared.walker) for shared in files.shared]
+        return [os.path.relpath(path, self.path.parent) for path in files.written if path not in hills]
 
     @property
     def diary(self) -> Path:
@@ -120,7 +130,11 @@ class Checkpoint:
         return notes
 
     def _keep_diary(self, mark: DiaryMark | None) -> None:
-        if self._bias is not None:
+        if self._bias is None:
+            return
+        if self._bias.bridge.shares_hills:
+            self._bias.bridge.discard()  # the context was made elsewhere than where it goes on
+        else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._bias.bridge.keep_diary(self.diary, mark)
 
@@ -139,7 +153,7 @@ class Checkpoint:
     def save(self, **notes: Any) -> None:
         """Replace the checkpoint by one of the present state, and `notes` that JSON can hold."""
         step = self._context.getStepCount()
-        mark = None if self._bias is None else asdict(self._bias.bridge.mark(step))
+        mark = None if self._bias is None else self._bias.bridge.mark(step)
         header = {
             "format_version": FORMAT_VERSION,
             "uqcv": uqcv.__version__,
@@ -147,7 +161,7 @@ class Checkpoint:
             "platform": self._context.getPlatform().getName(),
             "identity": self._identity,
             "outputs": [asdict(OutputMark.of(self.path.parent, name)) for name in self._outputs],
-            "diary": mark,
+            "diary": mark and asdict(mark),
             "notes": notes,
         }
         state = self._context.getState(positions=True, velocities=True, parameters=True, integratorParameters=True)
@@ -200,22 +214,6 @@ def _identity_of(context: openmm.Context) -> dict[str, Any]:
         "masses": digest(np.array(masses).tobytes()),
         "integrator": f"{type(integrator).__name__} of {step:.9g} fs",
     }
-
-
-def require_same(before: Mapping[str, Any], now: Mapping[str, Any], source: str) -> None:
-    """Refuse what is of another collective variable, system or input.
-
-    Raises
-    ------
-    IdentityError
-        Naming the first difference, with both values.
-    """
-    for key in [*now, *(k for k in before if k not in now)]:
-        if before.get(key) != now.get(key):
-            raise IdentityError(
-                f"{source} is of {key} {before.get(key)}, this run has {key} {now.get(key)}: old hills mean nothing "
-                "there; go on with what it was made with, or begin anew (`uqcv sample --new-bias`, or another folder)"
-            )
 
 
 def write_checkpoint(path: Path, content: Content) -> None:

@@ -63,10 +63,14 @@ def want_components(text: str) -> None:
             found.pycv.want(found.label, set(component_reference(found.label).findall(text)))
 
 
+def collective_variable(text: str) -> str | None:
+    """Return the hashes of our CVs in an input, which cover pooling and calibration; None if it has none."""
+    return ", ".join(found.pycv.cv.bundle.short_hash for found in exported_cvs(without_comments(text))) or None
+
+
 def bias_identity(text: str) -> dict[str, str]:
-    """Return what a bias is of: the input, and the hashes of our CVs in it, which cover pooling and calibration."""
-    cvs = exported_cvs(without_comments(text))
+    """Return what a bias is of: the input, and our CVs in it."""
     return {
-        "collective variable": ", ".join(found.pycv.cv.bundle.short_hash for found in cvs) or "PLUMED's own",
+        "collective variable": collective_variable(text) or "PLUMED's own",
         "PLUMED input": digest(without_remarks(text)),
     }

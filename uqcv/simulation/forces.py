@@ -17,9 +17,11 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.evaluation import Evaluation
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.errors import InputError, PlumedInputError
+from uqcv.simulation.bias_files import BiasFiles
 from uqcv.simulation.contexts import require_no_context
 from uqcv.simulation.exported_cvs import bias_identity
 from uqcv.simulation.fusing import FusedInput, NotFused, fuse
+from uqcv.simulation.plumed_atoms import require_atoms
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.simulation.plumed_input import import_modules
 from uqcv.simulation.topology import topology_numbers
@@ -136,17 +138,21 @@ class PlumedForce:
         The input whose EXTRACVs a network force evaluates; None if PLUMED evaluates everything itself.
     identity
         What the bias is of; hills of another mean nothing to it.
+    files
+        What it reads and writes.
     """
 
     def __init__(
         self,
         bridge: PlumedBridge,
         periodic: bool,
-        fused: FusedInput | None = None,
-        identity: Mapping[str, str] | None = None,
+        fused: FusedInput | None,
+        identity: Mapping[str, str],
+        files: BiasFiles,
     ) -> None:
         self.bridge = bridge
-        self.identity = dict(identity or {})
+        self.files = files
+        self.identity = dict(identity)
         self.periodic = periodic
         self.fused = fused
         self.bias = 0.0
@@ -177,8 +183,10 @@ class PlumedForce:
             Of the network at these positions.
         """
         assert self.fused is not None
-        pooled = self.fused.pycv.pooled
-        parts = [pooled(evaluation, component) for component in self.fused.components.values()]
+        pycv, components = self.fused.pycv, self.fused.components.values()
+        for component in components:
+            pycv.warn_if_flat(evaluation, component)
+        parts = [pycv.pooled(evaluation, component) for component in components]
         self.bias, forces = self.bridge.evaluate(step, positions, box, [value for value, _, _ in parts])
         slopes: dict[Pooling, float] = {}
         for (_, kind, derivative), force in zip(parts, self.bridge.extra_forces, strict=True):
@@ -276,7 +284,10 @@ def add_plumed(
     Raises
     ------
     PlumedInputError
-        If PLUMED refuses the input, or it cannot be fused and must be.
+        If PLUMED refuses the input, it gives a CV of ours other atoms than it was exported for, or it cannot be fused
+        and must be.
+    IdentityError
+        If it reads hills, states or grids of another uncertainty or input.
     """
     if isinstance(text, Path) or (isinstance(text, str) and "\n" not in text and Path(text).is_file()):
         text = Path(text).read_text(encoding="utf-8")
@@ -284,10 +295,15 @@ def add_plumed(
     masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(system.getNumParticles())])
     folder = Path(module_folder) if module_folder is not None else None
     import_modules(text, folder)
+    require_atoms(text, topology_numbers(topology))
     found = _fused(text, network, fused)
     names = tuple(found.components) if found else ()
+    files = BiasFiles.of(text)
+    files.require_same()
+    backups = files.backups()
     bridge = PlumedBridge(found.text if found else text, masses, time_step * FS_TO_PS, temperature, None, log, names)
-    function = PlumedForce(bridge, periodic, found, bias_identity(text))
+    files.claim(backups)
+    function = PlumedForce(bridge, periodic, found, bias_identity(text), files)
     if found and network:
         network.fused = function
     else:

@@ -38,16 +38,26 @@ class Action:
         """All that it was given, label aside."""
         return self.flags | (self.words.keys() - {"LABEL"})
 
+    @property
+    def restarts(self) -> bool | None:
+        """Whether it says of itself that it restarts; None if it says nothing."""
+        if "RESTART" in self.words:
+            return self.words["RESTART"] == "YES"
+        return True if self.name == "RESTART" and "NO" not in self.flags else None
+
 
 def read_actions(text: str) -> list[Action]:
     """Return the actions of an input in their order, up to ENDPLUMED; files that it includes are not read."""
-    actions = []
+    return [action for action, _ in read_statements(text)]
+
+
+def read_statements(text: str) -> Iterator[tuple[Action, str]]:
+    """Yield each action of `read_actions` and its text, in one line and without comments."""
     for statement in _statements(text):
         action = _action(statement)
         if action.name == "ENDPLUMED":
             break
-        actions.append(action)
-    return actions
+        yield action, statement
 
 
 def _statements(text: str) -> Iterator[str]:

@@ -11,18 +11,19 @@ the same PLUMED again, whatever actions are in the input (plumed2 issues 37 and 
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uqcv.colvars import pycv
 from uqcv.errors import BrokenStructureError, PlumedInputError, UqcvError
+from uqcv.files import flush_streams
 from uqcv.simulation.diary import Diary, DiaryMark
 from uqcv.simulation.exported_cvs import want_components
+from uqcv.simulation.plumed_errors import explained, plumed_words, stderr_to
+from uqcv.simulation.plumed_grids import outside, watched
 from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
 from uqcv.simulation.plumed_kernel import pycv_plugin, require_plumed
 from uqcv.simulation.plumed_memory import plumed_memory
@@ -78,6 +79,7 @@ class PlumedBridge:
         extra: Sequence[str] = (),
     ) -> None:
         self._plumed_module = require_plumed()
+        pycv.engine_listens = True
         # PLUMED keeps pointers to these: it is given them once, and each step fills them anew.
         self._masses = np.array(masses, dtype=np.float64)
         self._extra = tuple(extra)
@@ -101,7 +103,9 @@ class PlumedBridge:
         want_components(text)
         if uses_pycv(text) and not loads_plugin(text):
             text = f"LOAD FILE={pycv_plugin()}\n{text}"
-        with _stderr_to(log):
+        text, self._axes = watched(text)
+        self._on_axes = np.zeros(len(self._axes))
+        with stderr_to(log):
             self._plumed = self._plumed_module.Plumed()
             self._start(text, time_step, temperature, log)
 
@@ -119,7 +123,9 @@ class PlumedBridge:
         try:
             self._plumed.cmd("readInputLines", text)
         except self._plumed_module.PlumedError as error:
-            raise PlumedInputError(f"PLUMED refuses the input: {_plumed_words(error)}") from error
+            raise PlumedInputError(f"PLUMED refuses the input: {plumed_words(error)}") from error
+        for k in range(len(self._axes)):
+            self._plumed.cmd(f"setMemoryForData axis{k}", self._on_axes[k : k + 1])
 
     def evaluate(
         self, step: int, positions: Array, box: Array | None = None, extra: Sequence[float] = ()
@@ -140,7 +146,7 @@ class PlumedBridge:
         Raises
         ------
         UqcvError
-            What an action raised: the CV's own exception if it was ours.
+            What an action raised: the CV's own exception if it was ours; or that a value is outside of its grid.
         """
         if self._pending is not None and step > self._pending:
             self.commit()
@@ -163,10 +169,18 @@ class PlumedBridge:
             command("getBias", self._bias)
         except self._plumed_module.PlumedError as error:
             self._pending = None  # there is no evaluation that an update could be of
-            raise _explained(error, step) from error
+            raise self._outside(step) or explained(error, step) from error
+        if problem := self._outside(step):
+            self._pending = None
+            raise problem
         if step > self._committed:
             self._pending = step
         return float(self._bias[0]), self._forces
+
+    def _outside(self, step: int) -> UqcvError | None:
+        """Return what is wrong if a value is outside of its grid."""
+        problem = outside(self._axes, self._on_axes.tolist()) if self._axes else None
+        return UqcvError(f"step {step}: {problem}") if problem else None
 
     def _was_told(self, positions: Array, box: Array | None, extra: Sequence[float]) -> bool:
         """Whether the last evaluation was of these: some actions count how often they are asked (ACCELERATION)."""
@@ -225,13 +239,21 @@ class PlumedBridge:
         try:
             self._plumed.cmd("update")
         except self._plumed_module.PlumedError as error:
-            raise _explained(error, step) from error
+            raise explained(error, step) from error
 
     def _require_valid(self, step: int) -> None:
-        if self.judge is not None and self._memory.deposits_at(step):
+        if not self._memory.deposits_at(step):
+            return
+        problem = None if np.isfinite(self._bias[0]) else "the bias is not finite"
+        if problem is None and self.judge is not None:
             problem = self.judge(self._positions, self._box)
-            if problem is not None:
-                raise BrokenStructureError(f"step {step}: {problem}")
+        if problem is not None:
+            raise BrokenStructureError(f"step {step}: {problem}")
+
+    @property
+    def shares_hills(self) -> bool:
+        """Whether all that PLUMED remembers is in files of hills that other walkers read too: no diary is needed."""
+        return self._memory.shared
 
     def keep_diary(self, path: Path, mark: DiaryMark | None = None) -> None:
         """Record from here on what PLUMED is told, so that it can be told again.
@@ -272,10 +294,16 @@ class PlumedBridge:
         self.evaluate(step, positions.reshape(-1, 3), box.reshape(3, 3), values.tolist())
         self.commit()
 
-    def mark(self, step: int) -> DiaryMark:
-        """Commit what came before `step`, and return how much of the diary counts then, once it is on the disk."""
+    def mark(self, step: int) -> DiaryMark | None:
+        """Commit what came before `step`, and return how much of the diary counts then, once it is on the disk.
+
+        With shared hills there is no diary, and what PLUMED wrote is handed to the system.
+        """
         if self._pending is not None and self._pending < step:
             self.commit()
+        if self.shares_hills:
+            flush_streams()
+            return None
         if self._diary is None:
             raise UqcvError("no diary was kept of this bias from its first step on: it cannot be restored")
         return self._diary.mark()
@@ -294,40 +322,3 @@ class PlumedBridge:
                 self._plumed.finalize()
                 if self._diary is not None:
                     self._diary.close()
-
-
-@contextmanager
-def _stderr_to(log: Path | None) -> Iterator[None]:
-    """Send what the kernel says about its own loading to a file beside its log instead of the terminal."""
-    if log is None:
-        yield
-        return
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(log.with_suffix(".stderr"), "wb") as target:
-        os.dup2(target.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def _explained(error: Exception, step: int) -> UqcvError:
-    cause = _cause()
-    if cause is None:
-        return UqcvError(f"step {step}: PLUMED stopped: {_plumed_words(error)}")
-    return type(cause)(f"step {step}: {cause}")
-
-
-def _cause() -> UqcvError | None:
-    """Return the error of our own CV behind PLUMED's generic one."""
-    from uqcv.colvars.pycv import last_error
-
-    error = last_error.pop() if last_error else None
-    return error if isinstance(error, UqcvError) or error is None else UqcvError(str(error))
-
-
-def _plumed_words(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("(core/")]
-    return " ".join(lines) or type(error).__name__

@@ -25,7 +25,7 @@ PERIODIC = {
     "METAD": (
         "PACE",
         "ARG SIGMA HEIGHT BIASFACTOR TEMP FILE FMT GRID_MIN GRID_MAX GRID_BIN GRID_SPACING GRID_SPARSE GRID_NOSPLINE "
-        "INTERVAL",
+        "INTERVAL WALKERS_N WALKERS_ID WALKERS_DIR WALKERS_RSTRIDE",
     ),
     "OPES_METAD": (
         "PACE",
@@ -49,11 +49,14 @@ class PlumedMemory:
         Hills and kernels are deposited at multiples of these.
     foreign
         What makes it read files that change while it runs, as the input says it; None if nothing does.
+    shared
+        Whether it remembers nothing but hills that other walkers read too, and reads them all when it starts.
     """
 
     strides: frozenset[int] | None
     paces: frozenset[int]
     foreign: str | None = None
+    shared: bool = False
 
     def changes_at(self, step: int) -> bool:
         """Whether an update at `step` may change anything."""
@@ -69,8 +72,12 @@ def plumed_memory(text: str) -> PlumedMemory:
     actions = read_actions(text)
     strides = [_stride(action) for action in actions]
     known = None if None in strides else frozenset(s for s in strides if s)
-    paces = frozenset(_whole(a.words["PACE"]) or 1 for a in actions if "PACE" in a.words)
-    return PlumedMemory(known, paces, next(filter(None, map(_foreign, actions)), None))
+    depositing = [action for action in actions if "PACE" in action.words]
+    paces = frozenset(_whole(action.words["PACE"]) or 1 for action in depositing)
+    restarts = any(action.restarts for action in actions if action.name == "RESTART")
+    shared = bool(depositing) and all("WALKERS_N" in action.words for action in depositing)
+    foreign = next(filter(None, map(_foreign, actions)), None)
+    return PlumedMemory(known, paces, foreign, shared and restarts and known is not None)
 
 
 def _stride(action: Action) -> int | None:
@@ -85,10 +92,8 @@ def _stride(action: Action) -> int | None:
 
 def _foreign(action: Action) -> str | None:
     """Return what makes an action read files that it, or another walker, goes on writing."""
-    if action.name == "RESTART" and "NO" not in action.flags:
-        return "RESTART"
-    if action.words.get("RESTART", "NO") == "YES":
-        return "RESTART=YES"
+    if action.restarts:
+        return "RESTART" if action.name == "RESTART" else "RESTART=YES"
     return next((key for key in sorted(action.keywords) if key.startswith("WALKERS_")), None)
 
 

@@ -21,9 +21,10 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
 from uqcv.files import digest, flush_to_disk, write_json, write_text
-from uqcv.simulation.checkpoint import Checkpoint, require_same
+from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
+from uqcv.simulation.identity import require_same
 from uqcv.simulation.plumed_input import without_remarks
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
@@ -80,6 +81,8 @@ class WalkerPlan:
         Whether the bias shares the network's backward pass.
     checkpoint_interval
         Seconds of wall time between checkpoints; it changes nothing but what an interruption costs.
+    shared_folder
+        Where walkers that share one bias keep its hills; None if this one has its own.
     """
 
     folder: Path
@@ -106,6 +109,7 @@ class WalkerPlan:
     compiled: bool = False
     fused: Fused = "auto"
     checkpoint_interval: float = 10.0
+    shared_folder: Path | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of the plan, for a reader."""

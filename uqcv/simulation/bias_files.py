@@ -1,0 +1,217 @@
+"""What the files of a bias are of: said in a file beside each, because PLUMED takes no line of ours in its own.
+
+Hills, states and grids of an uncertainty mean nothing to another one, and PLUMED cannot know: after retraining, the CV
+has the same name and other values. Whatever an input reads is therefore looked up first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uqcv.errors import IdentityError, InputError
+from uqcv.files import create_json, flush_to_disk, write_json
+from uqcv.folders import remove_if_there
+from uqcv.simulation.exported_cvs import collective_variable
+from uqcv.simulation.identity import read_identity, require_same
+from uqcv.simulation.plumed_actions import Action, read_actions
+
+# Only these change nothing of what hills mean.
+SILENT = frozenset({"PRINT", "DUMPATOMS", "DUMPGRID", "FLUSH", "RESTART", "LOAD", "ENDPLUMED"})
+READERS = frozenset({"EXTERNAL", "READ"})  # their FILE is read; that of others is written
+OTHERS = frozenset({"INCLUDE", "LOAD", "MOLINFO"})  # what these name is no result of a run
+DEFAULT_FILES = {"METAD": "HILLS", "OPES_METAD": "KERNELS", "OPES_METAD_EXPLORE": "KERNELS"}
+
+
+@dataclass(frozen=True)
+class SharedHills:
+    """Hills that several walkers read: a file of each.
+
+    Attributes
+    ----------
+    base
+        What the names of all begin with.
+    walker, n_walkers
+        Which one this is, and of how many.
+    restarts
+        Whether it reads what is there when it starts.
+    """
+
+    base: Path
+    walker: int
+    n_walkers: int
+    restarts: bool
+
+    def file(self, walker: int) -> Path:
+        """Return the file of a walker."""
+        return self.base.with_name(f"{self.base.name}.{walker}")
+
+    def make_ready(self) -> None:
+        """Make the files that PLUMED would miss on a restart, and cut off what a killed walker began to write."""
+        if self.restarts:
+            for k in range(self.n_walkers):
+                self.file(k).touch()
+            cut_torn_line(self.file(self.walker))
+
+
+@dataclass(frozen=True)
+class BiasFiles:
+    """The files of a PLUMED input, relative to the working directory.
+
+    Attributes
+    ----------
+    identity
+        What they are of: our CVs by their hashes, and the actions that give hills their meaning.
+    written
+        Files that it writes.
+    read
+        Files that it reads, or appends to.
+    shared
+        Hills that other walkers read.
+    """
+
+    identity: dict[str, Any]
+    written: tuple[Path, ...]
+    read: tuple[Path, ...]
+    shared: tuple[SharedHills, ...]
+
+    @classmethod
+    def of(cls, text: str) -> BiasFiles:
+        """Read them off an input, whose modules have been imported."""
+        restarted = False
+        written: list[Path] = []
+        read: list[Path] = []
+        shared: list[SharedHills] = []
+        for action in read_actions(text):
+            restarted = bool(action.restarts) if action.name == "RESTART" else restarted
+            again = restarted if action.restarts is None else action.restarts
+            hills, names = _shared(action, again), list(_written(action))
+            shared += [hills] if hills else []
+            written += [hills.file(hills.walker)] if hills else names
+            read += [*_read(action), *(names if again and not hills else [])]
+        meaning = [_meaning(action) for action in read_actions(text) if action.name not in SILENT]
+        identity = {"collective variable": collective_variable(text), "PLUMED input": meaning}
+        return cls(identity, tuple(written), tuple(read), tuple(shared))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether an uncertainty is in it."""
+        return self.identity["collective variable"] is not None
+
+    def require_same(self) -> None:
+        """Refuse to read what is of something else, before PLUMED does.
+
+        Raises
+        ------
+        IdentityError
+            Naming what it is of and what this input is of.
+        InputError
+            If it ends within a line, or is empty: PLUMED would leave the last hill out, or all.
+        """
+        for hills in self.shared:
+            if not create_json(identity_file(hills.base), self.identity):
+                self._require(read_identity(identity_file(hills.base)), hills.base)
+            hills.make_ready()
+        for path in filter(Path.is_file, self.read):
+            if identity_file(path).is_file():
+                self._require(read_identity(identity_file(path)), path)
+            elif self.is_ours:
+                raise IdentityError(self._unknown(path))
+            require_whole(path)
+
+    def _require(self, found: dict[str, Any], path: Path) -> None:
+        require_same(found, {key: value for key, value in self.identity.items() if key in found}, str(path))
+
+    def _unknown(self, path: Path) -> str:
+        mine = self.identity["collective variable"]
+        return (
+            f"{path}: nothing says which uncertainty it is of ({identity_file(path).name} is missing), this run has "
+            f'{mine}; if it is of that, write {{"collective variable": "{mine}"}} there; else begin anew without it'
+        )
+
+    def backups(self) -> set[Path]:
+        """Return the copies that PLUMED has made of files that it writes anew."""
+        return {copy for path in self.written for copy in path.parent.glob(f"bck.*.{path.name}")}
+
+    def claim(self, old_backups: set[Path]) -> None:
+        """Say beside each file that is written what it is of; what was said of a file that PLUMED put aside goes along.
+
+        Parameters
+        ----------
+        old_backups
+            What `backups` returned before PLUMED read the input.
+        """
+        for copy in sorted(self.backups() - old_backups):
+            said = identity_file(copy.with_name(copy.name.split(".", 2)[2]))
+            if said.is_file():
+                said.replace(identity_file(copy))
+        for path in self.written:
+            if self.is_ours:
+                write_json(identity_file(path), self.identity)
+            else:
+                remove_if_there(identity_file(path))
+
+
+def identity_file(path: Path) -> Path:
+    """Return the file that says what `path` is of."""
+    return path.with_name(f"{path.name}.identity.json")
+
+
+def require_whole(path: Path) -> None:
+    """Refuse a file that PLUMED would read without its last line, or without any, and say nothing.
+
+    Raises
+    ------
+    InputError
+        Saying what is wrong.
+    """
+    content = path.read_bytes()
+    if not content.strip():
+        raise InputError(f"{path}: it is empty, and RESTART would go on without any bias; leave RESTART out")
+    if not content.endswith(b"\n"):
+        line = content.count(b"\n") + 1
+        raise InputError(f"{path}: line {line} has no end, and PLUMED would leave it out; complete or delete that line")
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line without an end, which no other walker has read: PLUMED would go on writing behind it."""
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with open(path, "rb+") as handle:
+            handle.truncate(content.rfind(b"\n") + 1)
+            flush_to_disk(handle)
+
+
+def _meaning(action: Action) -> str:
+    """Return an action without what only says where its files are."""
+    kept = [k for k in sorted(action.words) if action.name in READERS or not _is_of_files(k)]
+    parts = [action.name, *(f"{k}={action.words[k]}" for k in kept), *sorted(action.flags)]
+    return " ".join(parts if action.label is None else [f"{action.label}:", *parts])
+
+
+def _is_of_files(keyword: str) -> bool:
+    ends = ("_RFILE", "_WFILE", "_WSTRIDE")
+    return keyword in ("FILE", "FMT", "LABEL", "RESTART") or keyword.endswith(ends) or keyword.startswith("WALKERS_")
+
+
+def _shared(action: Action, restarts: bool) -> SharedHills | None:
+    words = action.words
+    number, walker = words.get("WALKERS_N", "1"), words.get("WALKERS_ID", "0")
+    if not (number.isdecimal() and walker.isdecimal()) or int(number) == 1:
+        return None
+    base = Path(words.get("WALKERS_DIR", ".")) / words.get("FILE", DEFAULT_FILES.get(action.name, "HILLS"))
+    return SharedHills(base, int(walker), int(number), restarts)
+
+
+def _written(action: Action) -> Iterator[Path]:
+    if action.name not in READERS | OTHERS and (own := action.words.get("FILE", DEFAULT_FILES.get(action.name))):
+        yield from map(Path, own.split(","))
+    yield from (Path(value) for key, value in action.words.items() if key.endswith("_WFILE"))
+
+
+def _read(action: Action) -> Iterator[Path]:
+    if action.name in READERS and "FILE" in action.words:
+        yield Path(action.words["FILE"])
+    yield from (Path(value) for key, value in action.words.items() if key.endswith("_RFILE"))
