@@ -35,14 +35,16 @@ def test_methods_side_by_side(case, monkeypatch, tmp_path):
     monkeypatch.chdir(here)
     monkeypatch.setattr(speed, "SECONDS_PER_TURN", 0.02)
     monkeypatch.setattr(speed, "WARM_UP", 2)
-    monkeypatch.setattr(speed, "METHODS", ("plain-eager", "plain-compiled", "fused"))
+    monkeypatch.setattr(speed, "METHODS", ("plain-eager", "plain-compiled", "walker"))
     rows = speed.time_methods(case, Conditions(2, 0, "float32", "cpu"))
-    assert [row.method for row in rows] == ["plain-eager", "plain-compiled", "fused"]
+    assert [row.method for row in rows] == ["plain-eager", "plain-compiled", "walker"]
     for row in rows:
         assert row.atoms == 22 and row.ms_per_step > 0 and row.spread >= 0
         assert 0.05 < row.peak_memory < 16, "GiB: torch alone takes more, 22 atoms take less"
         assert sum(row.parts.values()) == pytest.approx(row.ms_per_step)
-        assert set(row.parts) == set(PARTS) - ({"plumed"} if row.method.startswith("plain") else set())
+        absent = {"plumed", "checks", "checkpoint"} if row.method.startswith("plain") else set()
+        assert set(row.parts) == set(PARTS) - absent
+        assert min(value for name, value in row.parts.items() if name != "glue") > 0
     assert list(here.iterdir()) == [], "PLUMED writes where the run is, not where the user is"
 
 
@@ -57,7 +59,7 @@ def test_hills_go_to_the_folder_of_the_run(case, monkeypatch, tmp_path):
     hills = path.read_text().splitlines()
     times = [float(line.split()[0]) for line in hills if not line.startswith("#")]
     assert times == [0.05]
-    assert set(run.watch.seconds) == {"forward", "backward", "plumed"} and min(run.watch.seconds.values()) > 0
+    assert set(run.watch.seconds) == {"forward", "backward", "plumed", "checks"} and min(run.watch.seconds.values()) > 0
     assert not (tmp_path / "HILLS").exists()
 
 
@@ -187,5 +189,5 @@ def test_tables_and_plot(tmp_path):
 
 def test_every_method_of_the_table_is_known():
     assert [m for m in METHODS if m != "ensemble-5-loop"] == [
-        "plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "monitor",
+        "plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "walker", "ensemble-5", "monitor",
     ]  # fmt: skip

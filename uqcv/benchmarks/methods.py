@@ -22,19 +22,31 @@ from uqcv.colvars.export import export
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.sampling.settings import SamplerName, SamplingSettings
 from uqcv.sampling.strategies import plumed_text
+from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.dynamics import System, langevin_context
 from uqcv.simulation.forces import NetworkForce, PlumedForce, add_function, add_plumed, bare_system
-from uqcv.simulation.topology import read_topology
+from uqcv.simulation.plumed_bridge import Judge
+from uqcv.simulation.topology import read_topology, topology_bonds
+from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.uncertainty.pooling import Pooling
-from uqcv.units import FS_TO_PS
+from uqcv.units import FS_TO_PS, NM_TO_ANGSTROM
 
 Method = Literal[
-    "plain-eager", "plain-compiled", "pycv", "pycv-shared", "fused", "ensemble-5", "ensemble-5-loop", "monitor"
+    "plain-eager",
+    "plain-compiled",
+    "pycv",
+    "pycv-shared",
+    "fused",
+    "walker",
+    "ensemble-5",
+    "ensemble-5-loop",
+    "monitor",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
 REFERENCE: Method = "plain-compiled"  # that ratios are taken to
 TEMPERATURE, FRICTION = 300.0, 0.001  # K, 1/fs
 COMPONENT: Pooling = "smooth_max"
+CHECKPOINT_INTERVAL = SamplingSettings().checkpoint_interval  # s
 # The bias of an ensemble is on an EXTRACV, as a fused one; its height is small, it shall cost time and move nothing.
 ENSEMBLE_INPUT = """u: EXTRACV NAME=u
 metad: METAD ARG=u SIGMA=0.01 HEIGHT=0.01 PACE=100 BIASFACTOR=10 TEMP=300 FILE=HILLS
@@ -79,12 +91,15 @@ class Run:
     close
         Ends it.
     watch
-        Knows the parts: forward and backward pass of the network, and PLUMED from taking positions to giving forces.
+        Knows the parts: forward and backward pass of the network, PLUMED's own commands, and the checks around them.
+    save
+        Writes a checkpoint; None where there is none.
     """
 
     step: Callable[[int], None]
     close: Callable[[], None]
     watch: Stopwatch
+    save: Callable[[], None] | None = None
 
 
 class Starter:
@@ -127,8 +142,22 @@ class Starter:
             time_network(evaluated, watch)
         if bias is None:
             return self._run(system, folder, lambda: None, watch)
-        bias.bridge.evaluate = watch.timing("plumed", bias.bridge.evaluate)  # type: ignore[method-assign]
-        return self._run(system, folder, bias.close, watch)
+        bridge = bias.bridge
+        if method == "walker":
+            bridge.judge = self._judge()
+        bridge.evaluate = watch.timing("checks", bridge.evaluate)  # type: ignore[method-assign]
+        bridge.command = watch.timing("plumed", bridge.command)
+        return self._run(system, folder, bias.close, watch, (network, bias) if method == "walker" else None)
+
+    def _judge(self) -> Judge:
+        """Return what a walker asks before a hill is deposited; the answer is dropped, for dynamics shall go on."""
+        start = self.case.start
+        guard = MoleculeGuard.from_structure(start, topology_bonds(self.topology) or None, ValiditySettings())
+
+        def judge(positions: np.ndarray, box: np.ndarray) -> None:
+            guard.problem(positions * NM_TO_ANGSTROM, box * NM_TO_ANGSTROM if start.is_periodic else None)
+
+        return judge
 
     def _cv(self, method: Method) -> UncertaintyCV:
         """Return what a network force evaluates: of plain dynamics the energy alone."""
@@ -147,7 +176,7 @@ class Starter:
         settings = SamplingSettings(sampler=sampler, time_step=case.time_step)
         text = plumed_text(self.bundle, len(start), settings, TEMPERATURE)
         assert text is not None
-        fused = method in ("fused", "monitor")
+        fused = method in ("fused", "walker", "monitor")
         return add_plumed(
             system, self.topology, text, TEMPERATURE, case.time_step, Path("cv"), Path("plumed.log"),
             network=network, fused=fused,
@@ -160,7 +189,14 @@ class Starter:
         add_function(system, force, self.case.start.is_periodic)
         return self._run(system, folder, force.bridge.close, Stopwatch())
 
-    def _run(self, system: System, folder: Path, close: Callable[[], None], watch: Stopwatch) -> Run:
+    def _run(
+        self,
+        system: System,
+        folder: Path,
+        close: Callable[[], None],
+        watch: Stopwatch,
+        saved: tuple[NetworkForce, PlumedForce] | None = None,
+    ) -> Run:
         context = langevin_context(
             system, self.case.start, TEMPERATURE, FRICTION, self.case.time_step, self.conditions.seed
         )
@@ -172,7 +208,11 @@ class Starter:
 
             return act
 
-        return Run(within(lambda n: context.getIntegrator().step(n)), within(close), watch)
+        checkpoint = Checkpoint(folder / "checkpoint.zip", context, *saved) if saved else None
+        if checkpoint:
+            checkpoint.start()
+        save = within(checkpoint.save) if checkpoint else None
+        return Run(within(lambda n: context.getIntegrator().step(n)), within(close), watch, save)
 
 
 def time_network(cv: UncertaintyCV, watch: Stopwatch) -> None:
@@ -200,12 +240,20 @@ class TimedRun:
         forget_peak()
 
     def turn(self, n: int) -> dict[str, float]:
-        """Take `n` steps and return the seconds of one (step) and, within it, of its parts."""
+        """Take `n` steps and return the seconds of one (step) and, within it, of its parts.
+
+        A checkpoint is written after them; a step bears its share of one in `CHECKPOINT_INTERVAL`.
+        """
         self._run.watch.reset()
         start = time.perf_counter()
         self._run.step(n)
         step = (time.perf_counter() - start) / n
-        return {"step": step} | {name: total / n for name, total in self._run.watch.seconds.items()}
+        parts = {name: total / n for name, total in self._run.watch.seconds.items()}
+        if self._run.save is not None:
+            start = time.perf_counter()
+            self._run.save()
+            parts["checkpoint"] = (time.perf_counter() - start) * step / CHECKPOINT_INTERVAL
+        return {"step": step + parts.get("checkpoint", 0.0)} | parts
 
     def finish(self) -> float:
         """Close the files; return the peak of this process's memory since it was made, GiB."""

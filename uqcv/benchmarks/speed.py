@@ -51,8 +51,8 @@ class Row:
     spread
         Half the distance between the quartiles over turns, ms.
     parts
-        Medians of the parts of a step, ms: forward, backward, plumed, openmm, and glue for what is left; empty where
-        they are not told apart.
+        Medians of the parts of a step, ms: forward, backward, plumed, checks, a share of a checkpoint, openmm, and glue
+        for what is left; empty where they are not told apart.
     peak_memory
         Of the process with this method alone, once it runs, GiB.
     """

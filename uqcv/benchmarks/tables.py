@@ -11,7 +11,7 @@ from rich.table import Table
 from uqcv.analysis.style import WIDTH, new_figure, styled
 from uqcv.benchmarks.methods import REFERENCE
 
-PARTS = ("forward", "backward", "plumed", "openmm", "glue")
+PARTS = ("forward", "backward", "plumed", "checks", "checkpoint", "openmm", "glue")
 
 
 def speed_table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -20,7 +20,7 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> Table:
     for name in ("system", "atoms", "method", "ms per step", "of plain", *PARTS, "GiB"):
         table.add_column(name, justify="left" if name in ("system", "method") else "right")
     for row in rows:
-        parts = [f"{row['parts'][name]:.3f}" if name in row["parts"] else "" for name in PARTS]
+        parts = [f"{row['parts'][name]:.4f}" if name in row["parts"] else "" for name in PARTS]
         time = f"{row['ms_per_step']:.3f} ± {row['spread']:.3f}"
         ratio = row["ms_per_step"] / plain(rows, row)
         memory = f"{row['peak_memory']:.2f}"

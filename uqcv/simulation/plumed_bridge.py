@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,8 @@ class PlumedBridge:
     judge
         Asked before a hill or kernel is deposited: one at a structure that is not valid is refused, since other walkers
         may read it at once.
+    command
+        PLUMED itself: takes the name of a command and its value.
 
     Raises
     ------
@@ -107,6 +110,7 @@ class PlumedBridge:
         self._on_axes = np.zeros(len(self._axes))
         with stderr_to(log):
             self._plumed = self._plumed_module.Plumed()
+            self.command: Callable[..., Any] = self._plumed.cmd
             self._start(text, time_step, temperature, log)
 
     def _start(self, text: str, time_step: float, temperature: float, log: Path | None) -> None:
@@ -118,14 +122,14 @@ class PlumedBridge:
             ("setLogFile", str(log) if log else "/dev/null"),
         )
         for name, value in commands:
-            self._plumed.cmd(name, value)
-        self._plumed.cmd("init")
+            self.command(name, value)
+        self.command("init")
         try:
-            self._plumed.cmd("readInputLines", text)
+            self.command("readInputLines", text)
         except self._plumed_module.PlumedError as error:
             raise PlumedInputError(f"PLUMED refuses the input: {plumed_words(error)}") from error
         for k in range(len(self._axes)):
-            self._plumed.cmd(f"setMemoryForData axis{k}", self._on_axes[k : k + 1])
+            self.command(f"setMemoryForData axis{k}", self._on_axes[k : k + 1])
 
     def evaluate(
         self, step: int, positions: Array, box: Array | None = None, extra: Sequence[float] = ()
@@ -159,7 +163,7 @@ class PlumedBridge:
         self._box[:] = 0.0 if box is None else box
         self._values[:] = extra
         self._step[0] = step
-        command = self._plumed.cmd
+        command = self.command
         try:
             command("setStepLong", self._step)
             if not self._handed_over:
@@ -207,7 +211,7 @@ class PlumedBridge:
             arrays[f"setExtraCV {name}"] = self._values[k : k + 1]
             arrays[f"setExtraCVForce {name}"] = self._extra_forces[k : k + 1]
         for command, array in arrays.items():
-            self._plumed.cmd(command, array)
+            self.command(command, array)
         self._handed_over = True
 
     @property
@@ -237,7 +241,7 @@ class PlumedBridge:
             self._diary.append(step, self._told)
         self._committed = step
         try:
-            self._plumed.cmd("update")
+            self.command("update")
         except self._plumed_module.PlumedError as error:
             raise explained(error, step) from error
 
