@@ -17,6 +17,7 @@ from uqcv.sampling.strategies import (
     plan_walkers,
     plumed_fields,
     plumed_text,
+    try_bias,
     uncertainty_at,
 )
 from uqcv.uncertainty.pooling import POOLINGS
@@ -101,6 +102,23 @@ def test_a_template_of_the_user(bundle, tmp_path):
     mine.write_text("PRINT ARG=${no_such_field}")
     with pytest.raises(InputError, match=r"mine.dat: no value for the field \$\{no_such_field\}"):
         plumed_text(bundle, 22, settings, 300.0)
+
+
+@pytest.mark.parametrize("sampler", BIASED)
+def test_every_sampler_passes_its_trial(sampler):
+    try_bias(SamplingSettings(sampler=sampler), 22)
+
+
+def test_a_shared_bias_passes_its_trial():
+    try_bias(SamplingSettings(bias=BiasSettings(shared=True)), 22)
+
+
+def test_a_template_that_plumed_will_refuse_is_named_before_there_is_a_model(tmp_path):
+    mine = tmp_path / "mine.dat"
+    mine.write_text("u: PYCVINTERFACE ATOMS=${atoms} IMPORT=${module}\nMETAD ARG=${cv} SIGMA=${sigma} HIGHT=1\n")
+    with pytest.raises(PlumedInputError, match=r"PLUMED template .*mine.dat: PLUMED refuses the input: .*METAD"):
+        try_bias(SamplingSettings(bias=BiasSettings(template=str(mine))), 22)
+    try_bias(SamplingSettings(sampler="unbiased"), 22)
 
 
 def test_a_template_that_plumed_refuses(bundle, tmp_path, make_bridge, exported):

@@ -19,6 +19,7 @@ from uqcv.labeling.relaxation import relax
 from uqcv.labeling.torsions import backbone_torsions, torsion_angle
 from uqcv.potentials.devices import require_device
 from uqcv.progress import say
+from uqcv.sampling.strategies import try_bias
 from uqcv.seeding import derive_seed
 from uqcv.simulation.forces import bare_system
 from uqcv.simulation.topology import Topology, read_topology, topology_numbers
@@ -58,7 +59,9 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     topology = read_topology(config.system.topology)
     torsions = backbone_or_named(config, topology)
     _require_possible_test(config, method, torsions)
-    bare_system(topology, config.sampling.hydrogen_mass)  # refuses masses now that no walker could have later
+    # Refused now what no walker could have later, after all training.
+    bare_system(topology, config.sampling.hydrogen_mass)
+    try_bias(config.sampling, topology.getNumAtoms())
     start = _starting_structure(config, topology)
     _require_files(config)
     save_config(config, folder.config)  # nothing is written before all is known to be possible

@@ -12,8 +12,10 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import module_name
 from uqcv.colvars.pycv import component_name
 from uqcv.errors import InputError
+from uqcv.files import about
 from uqcv.sampling.settings import SamplerName, SamplingSettings
 from uqcv.simulation.plumed_input import fill_template, without_comments
+from uqcv.simulation.plumed_trial import TRIAL_MODULE, try_input
 from uqcv.simulation.walker import WalkerPlan
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
@@ -34,6 +36,9 @@ TEMPLATES: dict[SamplerName, str | None] = {
 }
 SHARED_TEMPLATE = "metad_shared"
 SHARED_FOLDER = "bias"  # beside the folders of the walkers
+
+
+Fields = dict[str, float | int | str]
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,13 @@ def uncertainty_at(bundle: Bundle, force_error: float, component: Pooling, room:
 
 def plumed_fields(
     bundle: Bundle, n_atoms: int, settings: SamplingSettings, temperature: float, walker: int = 0
-) -> dict[str, float | int | str]:
+) -> Fields:
     """Return the values of all template fields, in PLUMED's units (kJ/mol, nm, ps).
 
     Parameters
     ----------
     bundle
-        Its distribution of the biased component gives what `bias` leaves open.
+        Its distribution of the biased component gives what `settings.bias` leaves open.
     n_atoms
         Number of atoms.
     settings
@@ -88,21 +93,25 @@ def plumed_fields(
     walker
         Which one it is for.
     """
-    bias, time_step = settings.bias, settings.time_step
+    bias = settings.bias
     spread = bundle.settings.distributions[bias.component].deviation
     wall = bias.wall if bias.wall is not None else uncertainty_at(bundle, bias.wall_error, bias.component, WALL_ROOM)
+    sigma = bias.sigma if bias.sigma is not None else bias.sigma_ratio * spread
+    own: Fields = {"module": module_name(bundle), "sigma": sigma, "wall": wall}
+    return own | _fields_without_model(n_atoms, settings, temperature, walker)
+
+
+def _fields_without_model(n_atoms: int, settings: SamplingSettings, temperature: float, walker: int) -> Fields:
+    bias, time_step = settings.bias, settings.time_step
     return {
         "atoms": f"1-{n_atoms}",
-        "module": module_name(bundle),
         "component": component_name(bias.component),
         "cv": f"u.py-{component_name(bias.component)}",
-        "sigma": bias.sigma if bias.sigma is not None else bias.sigma_ratio * spread,
         "height": bias.height,
         "pace": max(1, round(bias.pace / time_step)),
         "bias_factor": bias.bias_factor,
         "barrier": bias.barrier,
         "temperature": temperature,
-        "wall": wall,
         "kappa": bias.kappa,
         "spring": bias.spring,
         "relaxation": bias.relaxation * FS_TO_PS,
@@ -117,11 +126,41 @@ def plumed_text(
     bundle: Bundle, n_atoms: int, settings: SamplingSettings, temperature: float, walker: int = 0
 ) -> str | None:
     """Return the PLUMED input of a walker, or None for plain dynamics."""
-    own = SHARED_TEMPLATE if settings.bias.shared else TEMPLATES[settings.sampler]
-    template = settings.bias.template or own
+    template = _template(settings)
+    return (
+        None if template is None else _filled(template, plumed_fields(bundle, n_atoms, settings, temperature, walker))
+    )
+
+
+def try_bias(settings: SamplingSettings, n_atoms: int) -> None:
+    """Refuse a bias that PLUMED would refuse, before there is a model.
+
+    Parameters
+    ----------
+    settings
+        Of the bias.
+    n_atoms
+        Number of atoms.
+
+    Raises
+    ------
+    InputError
+        With the name of the template and PLUMED's own words.
+    """
+    template, bias, temperature = _template(settings), settings.bias, settings.temperatures[0]
     if template is None:
-        return None
-    fields = plumed_fields(bundle, n_atoms, settings, temperature, walker)
+        return
+    for_now: Fields = {"module": TRIAL_MODULE, "sigma": bias.sigma or 1.0, "wall": bias.wall or 1.0}
+    text = _filled(template, _fields_without_model(n_atoms, settings, temperature, 0) | for_now)
+    with about(f"PLUMED template {template}"):
+        try_input(text, n_atoms, temperature, settings.time_step * FS_TO_PS)
+
+
+def _template(settings: SamplingSettings) -> str | None:
+    return settings.bias.template or (SHARED_TEMPLATE if settings.bias.shared else TEMPLATES[settings.sampler])
+
+
+def _filled(template: str, fields: Fields) -> str:
     try:
         text = fill_template(template, fields)
     except UnicodeDecodeError as error:
