@@ -6,9 +6,9 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from uqcv.colvars.pycv import PyCV
-from uqcv.files import digest
 from uqcv.simulation.plumed_input import PYCV_ACTION, without_comments, without_remarks
 
 LABEL_BEFORE = re.compile(r"(?P<label>[\w-]+)\s*:\s*$")
@@ -68,9 +68,9 @@ def collective_variable(text: str) -> str | None:
     return ", ".join(found.pycv.cv.bundle.short_hash for found in exported_cvs(without_comments(text))) or None
 
 
-def bias_identity(text: str) -> dict[str, str]:
+def bias_identity(text: str) -> dict[str, Any]:
     """Return what a bias is of: the input, and our CVs in it."""
     return {
         "collective variable": collective_variable(text) or "PLUMED's own",
-        "PLUMED input": digest(without_remarks(text)),
+        "PLUMED input": without_remarks(text).splitlines(),
     }

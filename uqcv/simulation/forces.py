@@ -147,7 +147,7 @@ class PlumedForce:
         bridge: PlumedBridge,
         periodic: bool,
         fused: FusedInput | None,
-        identity: Mapping[str, str],
+        identity: Mapping[str, Any],
         files: BiasFiles,
     ) -> None:
         self.bridge = bridge

@@ -48,7 +48,7 @@ def read_identity(path: Path) -> dict[str, Any]:
     InputError
         If the file does not say it.
     """
-    content = read_json(path)
+    content = read_json(path, "begin anew in another folder")
     if not isinstance(content, dict):
         raise InputError(f"{path}: it does not say what the files beside it are of; begin anew in another folder")
     return content

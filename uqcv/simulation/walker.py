@@ -124,7 +124,7 @@ class WalkerPlan:
         start = np.concatenate([self.start.positions, self.start.cell])
         return {
             "model": self.model,
-            "PLUMED input": digest(without_remarks(self.plumed or "")),
+            "PLUMED input": without_remarks(self.plumed or "").splitlines(),
             "start": digest(start.tobytes()),
             **self.summary(),
         }
