@@ -24,7 +24,7 @@ from uqcv.errors import BrokenStructureError, PlumedInputError, UqcvError
 from uqcv.simulation.diary import Diary, DiaryMark
 from uqcv.simulation.exported_cvs import want_components
 from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
-from uqcv.simulation.plumed_kernel import pycv_plugin, require_plumed
+from uqcv.simulation.plumed_kernel import load_kernel, pycv_plugin, require_plumed
 from uqcv.simulation.plumed_memory import plumed_memory
 from uqcv.units import BOLTZMANN_KJMOL
 
@@ -102,7 +102,7 @@ class PlumedBridge:
         if uses_pycv(text) and not loads_plugin(text):
             text = f"LOAD FILE={pycv_plugin()}\n{text}"
         with _stderr_to(log):
-            self._plumed = self._plumed_module.Plumed()
+            self._plumed = load_kernel()
             self._start(text, time_step, temperature, log)
 
     def _start(self, text: str, time_step: float, temperature: float, log: Path | None) -> None:
