@@ -88,7 +88,7 @@ class Check:
     name
         For a person.
     place
-        Function as `module:name` in `uqcv.doctor`; it is imported only where it runs. It takes a `Patient`, returns
+        Function as `module:name`; it is imported only where it runs. It takes a `Patient`, returns
         what it found, and raises where something is wrong.
     needs
         Names of checks without which this one says nothing.
@@ -107,7 +107,7 @@ class Check:
     def function(self) -> Callable[[Patient], str]:
         """Import and return the function."""
         module, name = self.place.split(":")
-        found: Callable[[Patient], str] = getattr(importlib.import_module(f"uqcv.doctor.{module}"), name)
+        found: Callable[[Patient], str] = getattr(importlib.import_module(module), name)
         return found
 
     def examine(self, patient: Patient) -> Finding:

@@ -13,7 +13,7 @@ from uqcv.colvars.uncertainty_cv import shared_cv
 from uqcv.doctor.check import Patient, require
 from uqcv.doctor.subject import Subject, subject_of
 from uqcv.simulation.checkpoint import Checkpoint
-from uqcv.simulation.dynamics import forces_of, langevin_context, potential_energy
+from uqcv.simulation.dynamics import forces_of, langevin_context, potential_energy, velocities_of
 from uqcv.simulation.forces import add_plumed, add_potential, bare_system, positions_and_box
 from uqcv.simulation.topology import structure_topology
 from uqcv.units import FS_TO_PS, NM_TO_ANGSTROM
@@ -61,9 +61,7 @@ class Run:
         """Evaluate the last step, close, and return what the run has come to: positions, velocities and hills."""
         potential_energy(self.context)
         self.bias.close()
-        state = self.context.getState(positions=True, velocities=True)
-        velocities = np.array(state.getVelocities(asNumpy=True)._value)
-        return {"positions": self.positions(), "velocities": velocities, "hills": read_hills()}
+        return {"positions": self.positions(), "velocities": velocities_of(self.context), "hills": read_hills()}
 
 
 def read_hills() -> Array:

@@ -15,11 +15,10 @@ import torch
 from uqcv.colvars.uncertainty_cv import shared_cv
 from uqcv.doctor.check import CheckError, Patient
 from uqcv.doctor.subject import subject_of
-from uqcv.files import read_with
 from uqcv.simulation.fusing import FusedInput, fuse
 from uqcv.simulation.plumed_actions import read_actions
 from uqcv.simulation.plumed_bridge import PlumedBridge
-from uqcv.simulation.plumed_input import import_modules, imported_modules
+from uqcv.simulation.plumed_input import import_modules, imported_modules, read_plumed_input
 from uqcv.simulation.plumed_memory import PERIODIC, plumed_memory
 from uqcv.units import ANGSTROM_TO_NM, FS_TO_PS
 
@@ -95,31 +94,40 @@ def _bridge(patient: Patient, text: str, n_atoms: int) -> Iterator[PlumedBridge]
 
 
 def _text(patient: Patient) -> str:
-    """Return the input with every file that it names in a folder of ours: PLUMED makes backups of what it writes."""
+    """Return the input in a form that touches no file elsewhere: PLUMED renames what it would replace."""
     assert patient.plumed is not None
-    text = read_with(patient.plumed, lambda path: path.read_text(encoding="utf-8"), "a PLUMED input")
     for folder in (patient.plumed.parent, patient.home):
         if str(folder) not in sys.path:
             sys.path.append(str(folder))  # where the user's own modules are found
+    return _kept_in(read_plumed_input(patient.plumed), patient)
+
+
+def _kept_in(text: str, patient: Patient) -> str:
+    """Let an input name copies of the files that it names."""
     for action in read_actions(text):
         if action.name not in LIBRARIES:
             for value in action.words.values():
-                text = _kept_in(text, value, patient)
+                text = _with_copy(text, value, patient, action.name == "INCLUDE")
     return text
 
 
-def _kept_in(text: str, value: str, patient: Patient) -> str:
-    """Copy the file that a word names, if there is one, and let the input name the copy; keep other paths in too."""
+def _with_copy(text: str, value: str, patient: Patient, is_input: bool) -> str:
+    """Copy the file that a word names, if there is one, and name the copy; make folders that it takes to be there."""
     assert patient.plumed is not None
-    leads_out = value.startswith(OPEN_PATHS)
-    there = [p for p in (patient.home / value, patient.plumed.parent / value) if p.is_file()]
-    if not (there or leads_out):
+    bases = (patient.home, patient.plumed.parent)
+    there = next((base / value for base in bases if (base / value).is_file()), None)
+    if there is None and not value.startswith(OPEN_PATHS):
+        for path in (Path(value), Path(value).parent):
+            if any((base / path).is_dir() for base in bases):
+                path.mkdir(parents=True, exist_ok=True)
         return text
-    name = f"{LOCAL_FILES}/{value.strip('/~.').replace('/', '-')}"
-    Path(LOCAL_FILES).mkdir(exist_ok=True)
-    if there:
-        shutil.copyfile(there[0], name)
-    return re.sub(rf"(?<==){re.escape(value)}(?=[\s,]|$)", name, text)
+    copy = Path(LOCAL_FILES) / value.strip("/~.").replace("/", "-")
+    copy.parent.mkdir(exist_ok=True)
+    if there is not None and is_input:
+        copy.write_text(_kept_in(read_plumed_input(there), patient))
+    elif there is not None:
+        shutil.copyfile(there, copy)
+    return re.sub(rf"(?<==){re.escape(value)}(?=[\s,]|$)", str(copy), text)
 
 
 def _require_own_cvs(patient: Patient, text: str) -> None:

@@ -9,49 +9,49 @@ PLUMED_LOCK = "pip install --no-deps -r plumed.lock"
 FIT_AGAIN = "fit the bundle again with this version of uqcv, and do not run with this one"
 
 STACK = (
-    Check("Python", "stack:python", advice="make a virtual environment of a newer Python"),
-    Check("packages", "stack:packages", advice=f"install them with: {LOCK}"),
-    Check("torch", "stack:torch_works", advice=f"install it with: {LOCK}"),
-    Check("threads", "stack:threads", ("torch",), "set OMP_NUM_THREADS to the number of cores, or leave it out"),
-    Check("compiler", "stack:compiler", advice="install g++ and the headers of Python (python3-dev), or set CXX"),
-    Check("OpenMM", "engines:openmm_works", ("torch",), f"install it with: {LOCK}"),
-    Check("PLUMED module", "engines:plumed_there", advice=f"install it with: {PLUMED_LOCK}"),
+    Check("Python", "uqcv.doctor.stack:python", advice="make a virtual environment of a newer Python"),
+    Check("packages", "uqcv.doctor.stack:packages", advice=f"install them with: {LOCK}"),
+    Check("torch", "uqcv.doctor.stack:torch_works", advice=f"install it with: {LOCK}"),
+    Check("threads", "uqcv.doctor.stack:threads", ("torch",), "leave OMP_NUM_THREADS out, or set the number of cores"),
+    Check("compiler", "uqcv.doctor.stack:compiler", advice="install g++ and python3-dev, or point CXX at a compiler"),
+    Check("OpenMM", "uqcv.doctor.engines:openmm_works", ("torch",), f"install it with: {LOCK}"),
+    Check("PLUMED module", "uqcv.doctor.engines:plumed_there", advice=f"install it with: {PLUMED_LOCK}"),
     Check(
-        "PLUMED kernel", "engines:kernel", ("torch", "PLUMED module"),
+        "PLUMED kernel", "uqcv.doctor.engines:kernel", ("torch", "PLUMED module"),
         f"install it with: {PLUMED_LOCK}, or point PLUMED_KERNEL at your libplumedKernel.so",
     ),
     Check(
-        "EXTRACV", "engines:extra_cv", ("PLUMED kernel",),
+        "EXTRACV", "uqcv.doctor.engines:extra_cv", ("PLUMED kernel",),
         f"biases cannot be fused with this kernel; take the one of: {PLUMED_LOCK}",
     ),
-    Check("OPES", "engines:opes", ("PLUMED kernel",), f"take a kernel with the module opes: {PLUMED_LOCK}"),
-    Check("PyCV plugin", "engines:plugin", ("PLUMED kernel",), f"install it with: {PLUMED_LOCK}"),
-    Check("libpython", "engines:libpython", advice="use a Python built with --enable-shared"),
+    Check("OPES", "uqcv.doctor.engines:opes", ("PLUMED kernel",), f"take a kernel with the module opes: {PLUMED_LOCK}"),
+    Check("PyCV plugin", "uqcv.doctor.engines:plugin", ("PLUMED kernel",), f"install it with: {PLUMED_LOCK}"),
+    Check("libpython", "uqcv.doctor.engines:libpython", advice="use a Python built with --enable-shared"),
     Check(
-        "plumed program", "engines:program", ("PyCV plugin", "libpython"),
+        "plumed program", "uqcv.doctor.engines:program", ("PyCV plugin", "libpython"),
         f"run it as `uqcv plumed ...`; if it is missing: {PLUMED_LOCK}",
     ),
 )  # fmt: skip
 
 ENGINES = ("OpenMM", "PyCV plugin")
 BUNDLE = (
-    Check("bundle", "model:bundle", ("torch",), "give a folder that `uqcv fit` wrote, or fit it again"),
-    Check("structure", "model:structure", ("bundle",), "give another with --structure"),
-    Check("exported CV", "model:exported", ("structure", "PyCV plugin"), "export the bundle again"),
-    Check("gradient of U through PLUMED", "derivatives:gradient", ("exported CV",)),
-    Check("virial under strain", "derivatives:virial", ("exported CV",)),
-    Check("rotation", "derivatives:rotation", ("exported CV",), FIT_AGAIN),
-    Check("net force and torque", "derivatives:net_force", ("exported CV",), FIT_AGAIN),
-    Check("fused against unfused", "dynamics:fused", ("exported CV", "OpenMM")),
-    Check("energy asked twice", "dynamics:asked_twice", ("exported CV", "OpenMM")),
-    Check("hills where expected", "dynamics:hills", ("exported CV", "OpenMM")),
-    Check("resume", "dynamics:resume", ("hills where expected",), is_fresh=True),
+    Check("bundle", "uqcv.doctor.model:bundle", ("torch",), "give a folder that `uqcv fit` wrote, or fit it again"),
+    Check("structure", "uqcv.doctor.model:structure", ("bundle",), "give another with --structure"),
+    Check("exported CV", "uqcv.doctor.model:exported", ("structure", "PyCV plugin"), "export the bundle again"),
+    Check("gradient of U through PLUMED", "uqcv.doctor.derivatives:gradient", ("exported CV",)),
+    Check("virial under strain", "uqcv.doctor.derivatives:virial", ("exported CV",)),
+    Check("rotation", "uqcv.doctor.derivatives:rotation", ("exported CV",), FIT_AGAIN),
+    Check("net force and torque", "uqcv.doctor.derivatives:net_force", ("exported CV",), FIT_AGAIN),
+    Check("fused against unfused", "uqcv.doctor.dynamics:fused", ("exported CV", "OpenMM")),
+    Check("energy asked twice", "uqcv.doctor.dynamics:asked_twice", ("exported CV", "OpenMM")),
+    Check("hills where expected", "uqcv.doctor.dynamics:hills", ("exported CV", "OpenMM")),
+    Check("resume", "uqcv.doctor.dynamics:resume", ("hills where expected",), is_fresh=True),
 )
 
 PLUMED_FILE = (
-    Check("PLUMED input", "plumed_file:accepted", ("PyCV plugin",), "mend the line that PLUMED names"),
-    Check("its fusing", "plumed_file:fusing", ("PLUMED input",)),
-    Check("its steps", "plumed_file:steps", ("PLUMED input",)),
+    Check("PLUMED input", "uqcv.doctor.plumed_file:accepted", ("PyCV plugin",), "mend the line that PLUMED names"),
+    Check("its fusing", "uqcv.doctor.plumed_file:fusing", ("PLUMED input",)),
+    Check("its steps", "uqcv.doctor.plumed_file:steps", ("PLUMED input",)),
 )
 
 

@@ -6,7 +6,6 @@ import contextlib
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from uqcv.doctor.check import Check, Finding, Patient
@@ -105,8 +104,8 @@ class _Bed:
     def _died(self, check: Check, how: str) -> Finding:
         self.is_alive = False
         self.remote.close()
-        words = last_words(self.folder / WORDS_FILE)
-        return replace(check.wrong(how if words is None else f"{how}: {words}"))
+        words = last_words(self.folder)
+        return check.wrong(how if words is None else f"{how}: {words}")
 
 
 def _death(exitcode: int | None) -> str | None:
@@ -118,8 +117,14 @@ def _death(exitcode: int | None) -> str | None:
     return f"it ended the process with signal {-exitcode} ({signal.Signals(-exitcode).name})"
 
 
-def last_words(path: Path) -> str | None:
-    """Return the line in which a process said what ended it, as far as can be told."""
-    lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+def last_words(folder: Path) -> str | None:
+    """Return the line in which a process said what ended it, as far as can be told.
+
+    The bridge sends what a kernel says while it is loaded to a file beside its log, in the folder of the check.
+    """
+    folders = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns)
+    paths = [folder / WORDS_FILE, *(path for last in folders[-1:] for path in last.glob("*.stderr"))]
+    text = "\n".join(path.read_text(errors="replace") for path in paths)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "rror" in line]
     return next(iter([*errors[-1:], *lines[-1:]]), None)

@@ -62,6 +62,12 @@ def forces_of(context: openmm.Context) -> NDArray[np.float64]:
     return np.array(forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
 
 
+def velocities_of(context: openmm.Context) -> NDArray[np.float64]:
+    """Return the velocities, nm/ps, shape (n, 3)."""
+    velocities = context.getState(velocities=True).getVelocities(asNumpy=True)
+    return np.array(velocities.value_in_unit(unit.nanometer / unit.picosecond))
+
+
 def platform_names() -> list[str]:
     """Return the names of OpenMM's platforms here."""
     return [openmm.Platform.getPlatform(k).getName() for k in range(openmm.Platform.getNumPlatforms())]
