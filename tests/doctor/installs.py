@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +36,15 @@ class Install:
         The checks that must be red, in their order.
     detail, advice
         What the first of them must say, and what it must advise.
+    prefix
+        What the command begins with.
     """
 
     break_it: Callable[[Path, Environment], None]
     wrong: tuple[str, ...]
     detail: str
     advice: str
+    prefix: tuple[str, ...] = ()
 
 
 def variable(**variables: str) -> Callable[[Path, Environment], None]:
@@ -62,7 +65,7 @@ def no_plugin(folder: Path, environment: Environment) -> None:
 
 
 def wrapper_of_pypi(folder: Path, environment: Environment) -> None:
-    """The package that PyPI calls plumed knows of no kernel; this compiled part is linked to one, and needs it there."""
+    """The package that PyPI calls plumed knows of no kernel; the compiled part here is linked to one, beside it."""
     (folder / "plumed").mkdir()
     (folder / "plumed" / "__init__.py").write_text("from ._plumed_core import *\n")
     for path in (*PLUMED.glob("_plumed_core*"), PLUMED / "_lib"):
@@ -109,6 +112,11 @@ def mistake(file: str, right: str, wrong: str) -> Callable[[Path, Environment], 
     return break_it
 
 
+# Those that show no other check than some install before; they take as long.
+SLOW = (
+    "no PLUMED", "a kernel that is no library", "no OpenMM", "too many threads", "a bias that is fused wrongly",
+    "a checkpoint that forgets PLUMED",
+)  # fmt: skip
 LOCK, PLUMED_LOCK = "pip install -c requirements.lock", "pip install --no-deps -r plumed.lock"
 STACK = {
     "no PLUMED": Install(
@@ -139,7 +147,8 @@ STACK = {
         module("openmm", "raise ImportError('libOpenMM.so is not here')"), ("OpenMM",), "libOpenMM.so", LOCK
     ),
     "too many threads": Install(
-        variable(OMP_NUM_THREADS="1000"), ("threads",), "1000 threads of torch", "leave OMP_NUM_THREADS out"
+        variable(OMP_NUM_THREADS="2"), ("threads",), "2 threads of torch on 1 cores", "leave OMP_NUM_THREADS out",
+        ("taskset", "-c", "0"),
     ),
 }  # fmt: skip
 MODEL = {
@@ -188,6 +197,6 @@ def broken_environment(install: Install | None, folder: Path) -> Environment:
     return environment | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def command(*arguments: object) -> Iterator[str]:
+def command(install: Install | None, *arguments: object) -> list[str]:
     """What runs the doctor of whatever uqcv is first on the path."""
-    return map(str, (sys.executable, "-m", "uqcv.cli", "doctor", *arguments))
+    return [*(install.prefix if install else ()), *map(str, (sys.executable, "-m", "uqcv.cli", "doctor", *arguments))]

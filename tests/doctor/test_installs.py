@@ -1,13 +1,14 @@
 """A healthy install is green; each broken one is named by the checks that it breaks, and by no others."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from installs import CRYSTAL, MODEL, STACK, Install, broken_environment, command
+from installs import CRYSTAL, MODEL, SLOW, STACK, Install, broken_environment, command
 
 from uqcv.colvars.export import module_name
 from uqcv.doctor.registry import chosen_checks
@@ -41,20 +42,23 @@ def examined(request, models, tmp_path_factory) -> Iterator[Callable[[str], Resu
         folder, home, scratch = (tmp_path_factory.mktemp("install") for _ in range(3))
         environment = broken_environment(install, folder) | {"TMPDIR": str(scratch)}
         done = subprocess.run(
-            command(*arguments, "--json"), env=environment, cwd=home, capture_output=True, text=True, timeout=240
+            command(install, *arguments, "--json"),
+            env=environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=240,
         )
         left = [path.name for place in (home, scratch) for path in place.iterdir()]
         left = [name for name in left if not name.startswith("torchinductor")]  # torch's own, made by importing it
         assert not left and not done.stderr, f"{left} {done.stderr}"
         return done.returncode, json.loads(done.stdout)
 
-    arguments: dict[str, tuple] = {name: () for name in STACK}
-    arguments |= {name: (models / "molecule" / "bundle",) for name in MODEL}
-    arguments |= {name: (models / "crystal" / "bundle",) for name in CRYSTAL}
-    wanted = [item.callspec.params["name"] for item in request.session.items if item.module is request.module
-              and "name" in getattr(item, "callspec", item).__dict__.get("params", {})]  # fmt: skip
+    models_of = dict.fromkeys(MODEL, (models / "molecule" / "bundle",))
+    models_of |= dict.fromkeys(CRYSTAL, (models / "crystal" / "bundle",))
+    wanted = [name for name in INSTALLS if any(f"[{name}]" in item.nodeid for item in request.session.items)]
     with ThreadPoolExecutor(available_cores()) as pool:
-        futures: dict[str, Future] = {n: pool.submit(examine, INSTALLS[n], *arguments[n]) for n in wanted}
+        futures: dict[str, Future] = {n: pool.submit(examine, INSTALLS[n], *models_of.get(n, ())) for n in wanted}
         healthy = (models / "molecule" / "bundle", "--plumed", models / "plumed.dat")
         futures["healthy"] = pool.submit(examine, None, *healthy)
         futures["crystal"] = pool.submit(examine, None, models / "crystal" / "bundle")
@@ -84,7 +88,12 @@ def test_a_healthy_crystal(examined):
     assert "periodic: no torque" in said["net force and torque"]
 
 
-@pytest.mark.parametrize("name", INSTALLS)
+def marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    one_core = pytest.mark.skipif(os.cpu_count() == 1, reason="one core takes one thread")
+    return (*([pytest.mark.slow] if name in SLOW else []), *([one_core] if name == "too many threads" else []))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in INSTALLS])
 def test_a_broken_install_is_named_rightly(examined, name):
     install, (code, findings) = INSTALLS[name], examined(name)
     red = [f for f in findings if f["ok"] is False]

@@ -17,6 +17,8 @@ from uqcv.doctor.check import CheckError, Patient, require
 from uqcv.processes import available_cores
 
 NOT_INSTALLED = "uqcv itself is not installed; install it with: pip install -c requirements.lock -e ."
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+CONTAINER = "set sampling.processes and training.threads to what it may use, or give the container more"
 # What compiled networks are made with: OpenMP, and the headers of Python.
 SOURCE = """#include <Python.h>
 #include <omp.h>
@@ -79,7 +81,16 @@ def threads(patient: Patient) -> str:
 
     cores, taken, asked = available_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS", "not set")
     detail = f"{taken} threads of torch on {cores} cores (OMP_NUM_THREADS: {asked}); walkers take one each"
+    share = container_share(CPU_LIMIT)
+    if share < cores:
+        raise CheckError(f"{cores} cores are seen, but this container may use {share:g} of them", CONTAINER)
     return require(taken <= cores, detail)
+
+
+def container_share(limit: Path) -> float:
+    """Return how many cores a container may use, infinity if it is not limited; version 2 of Linux's cgroups."""
+    quota, period = limit.read_text().split() if limit.is_file() else ("max", "1")
+    return float("inf") if quota == "max" else int(quota) / int(period)
 
 
 def compiler(patient: Patient) -> str:
