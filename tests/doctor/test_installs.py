@@ -76,8 +76,8 @@ def test_a_healthy_install(examined):
     assert "kJ/mol/nm (at most 1e-05 of it)" in said["gradient of U through PLUMED"]
     assert "5 hills in 25 steps" in said["hills where expected"]
     assert "training.extxyz, first frame" in said["structure"]
-    assert said["its fusing"].startswith("fused with the network")
-    assert said["its steps"] == "steps: metad each 100, PRINT each 10; a checkpoint keeps only these"
+    assert said["PLUMED input: fusing"].startswith("fused with the network")
+    assert said["PLUMED input: steps"] == "steps: metad each 100, PRINT each 10; a checkpoint keeps only these"
 
 
 def test_a_healthy_crystal(examined):

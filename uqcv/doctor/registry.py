@@ -11,6 +11,7 @@ FIT_AGAIN = "fit the bundle again with this version of uqcv, and do not run with
 STACK = (
     Check("Python", "uqcv.doctor.stack:python", advice="make a virtual environment of a newer Python"),
     Check("packages", "uqcv.doctor.stack:packages", advice=f"install them with: {LOCK}"),
+    Check("imports", "uqcv.doctor.stack:imports", advice=f"install them anew with: {LOCK}"),
     Check("torch", "uqcv.doctor.stack:torch_works", advice=f"install it with: {LOCK}"),
     Check("threads", "uqcv.doctor.stack:threads", ("torch",), "leave OMP_NUM_THREADS out, or set the number of cores"),
     Check("compiler", "uqcv.doctor.stack:compiler", advice="install g++ and python3-dev, or point CXX at a compiler"),
@@ -50,8 +51,8 @@ BUNDLE = (
 
 PLUMED_FILE = (
     Check("PLUMED input", "uqcv.doctor.plumed_file:accepted", ("PyCV plugin",), "mend the line that PLUMED names"),
-    Check("its fusing", "uqcv.doctor.plumed_file:fusing", ("PLUMED input",)),
-    Check("its steps", "uqcv.doctor.plumed_file:steps", ("PLUMED input",)),
+    Check("PLUMED input: fusing", "uqcv.doctor.plumed_file:fusing", ("PLUMED input",)),
+    Check("PLUMED input: steps", "uqcv.doctor.plumed_file:steps", ("PLUMED input",)),
 )
 
 

@@ -13,7 +13,7 @@ from uqcv.doctor.worker import WORDS_FILE, Worker
 from uqcv.errors import UqcvError
 from uqcv.remote import RemoteObject
 
-LONGEST = 120.0  # seconds that a check may take; one that hangs shall not hang the doctor
+LONGEST = 300.0  # seconds that a check may take; one that hangs shall not hang the doctor
 
 
 def diagnose(

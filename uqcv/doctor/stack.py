@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -19,6 +20,7 @@ from uqcv.processes import available_cores
 NOT_INSTALLED = "uqcv itself is not installed; install it with: pip install -c requirements.lock -e ."
 CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 CONTAINER = "set sampling.processes and training.threads to what it may use, or give the container more"
+IMPORTED = ("ase", "matplotlib", "mdtraj", "sklearn.mixture", "vesin")
 # What compiled networks are made with: OpenMP, and the headers of Python.
 SOURCE = """#include <Python.h>
 #include <omp.h>
@@ -29,7 +31,7 @@ extern "C" long count() { std::vector<int> v(omp_get_max_threads()); return v.si
 
 def python(patient: Patient) -> str:
     """Check the version of Python."""
-    asked = _metadata()["Requires-Python"]
+    asked = _metadata()["Requires-Python"] or ""
     version = platform.python_version()
     return require(SpecifierSet(asked).contains(version, prereleases=True), f"{version} ({asked} is asked)")
 
@@ -42,6 +44,17 @@ def packages(patient: Patient) -> str:
     if wrong:
         raise CheckError("; ".join(wrong))
     return ", ".join(f"{r.name} {v}" for r, v in found.items())
+
+
+def imports(patient: Patient) -> str:
+    """Import the packages that no other check uses: one that was compiled for another numpy shows it here."""
+    wrong = []
+    for name in IMPORTED:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # what a broken package raises is its own affair
+            wrong.append(f"{name}: {type(error).__name__}: {error}")
+    return require(not wrong, "; ".join(wrong) or ", ".join(IMPORTED))
 
 
 def _metadata() -> importlib.metadata.PackageMetadata:
