@@ -114,7 +114,19 @@ def test_the_other_commands_exist(readme):
     named = set(re.findall(r"(?:^|\s)uqcv ([a-z]+)\b", "\n".join([*fenced, *inline])))
     named |= set(re.findall(r"`([a-z]+)`", re.search(r"Each stage is a command.*?;", readme, re.DOTALL)[0]))
     known = set(get_command(app).commands)
-    assert named >= {"doctor", "run", "train", "fit", "sample", "harvest", "label", "status", "report", "export", "evaluate"}
+    assert named >= {
+        "doctor",
+        "run",
+        "train",
+        "fit",
+        "sample",
+        "harvest",
+        "label",
+        "status",
+        "report",
+        "export",
+        "evaluate",
+    }
     assert named <= known, named - known
 
 
