@@ -155,7 +155,7 @@ MODEL = {
     "a gradient in the wrong unit": Install(
         mistake("colvars/pycv.py", "gradient(kind) / ANGSTROM_TO_NM", "gradient(kind)"),
         ("gradient of U through PLUMED", "fused against unfused"),
-        "everywhere 0.1 times what it should be: a unit is mixed up", "report it",
+        "everywhere 0.1 times what it should be: a unit or a sign is wrong", "report it",
     ),
     "features that turn": Install(
         mistake(

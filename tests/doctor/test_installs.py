@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,24 +50,25 @@ def examined(request, models, tmp_path_factory) -> Iterator[Callable[[str], Resu
             timeout=240,
         )
         left = [path.name for place in (home, scratch) for path in place.iterdir()]
-        left = [name for name in left if not name.startswith("torchinductor")]  # torch's own, made by importing it
         assert not left and not done.stderr, f"{left} {done.stderr}"
         return done.returncode, json.loads(done.stdout)
 
-    models_of = dict.fromkeys(MODEL, (models / "molecule" / "bundle",))
-    models_of |= dict.fromkeys(CRYSTAL, (models / "crystal" / "bundle",))
-    wanted = [name for name in INSTALLS if any(f"[{name}]" in item.nodeid for item in request.session.items)]
+    molecule, crystal = ((models / name / "bundle",) for name in ("molecule", "crystal"))
+    arguments = dict.fromkeys(MODEL, molecule) | dict.fromkeys([*CRYSTAL, "a healthy crystal"], crystal)
+    arguments["a healthy install"] = (*molecule, "--plumed", models / "plumed.dat")
+    wanted = {
+        name: INSTALLS.get(name)
+        for name in ("a healthy install", "a healthy crystal", *INSTALLS)
+        if any(item.name.endswith((f"[{name}]", name.replace(" ", "_"))) for item in request.session.items)
+    }
     with ThreadPoolExecutor(available_cores()) as pool:
-        futures: dict[str, Future] = {n: pool.submit(examine, INSTALLS[n], *models_of.get(n, ())) for n in wanted}
-        healthy = (models / "molecule" / "bundle", "--plumed", models / "plumed.dat")
-        futures["healthy"] = pool.submit(examine, None, *healthy)
-        futures["crystal"] = pool.submit(examine, None, models / "crystal" / "bundle")
+        futures = {name: pool.submit(examine, install, *arguments.get(name, ())) for name, install in wanted.items()}
         yield lambda name: futures[name].result()
         pool.shutdown(cancel_futures=True)
 
 
 def test_a_healthy_install(examined):
-    code, findings = examined("healthy")
+    code, findings = examined("a healthy install")
     assert [f["name"] for f in findings if not f["ok"]] == [] and code == 0
     assert [f["name"] for f in findings] == [check.name for check in chosen_checks(True, True)]
     assert sum(f["seconds"] for f in findings) < 60
@@ -80,8 +81,9 @@ def test_a_healthy_install(examined):
     assert said["PLUMED input: steps"] == "steps: metad each 100, PRINT each 10; a checkpoint keeps only these"
 
 
+@pytest.mark.slow
 def test_a_healthy_crystal(examined):
-    code, findings = examined("crystal")
+    code, findings = examined("a healthy crystal")
     assert [f["name"] for f in findings if not f["ok"]] == [] and code == 0
     said = {f["name"]: f["detail"] for f in findings}
     assert "kJ/mol (at most 1e-05 of it)" in said["virial under strain"]

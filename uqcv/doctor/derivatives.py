@@ -123,7 +123,7 @@ def factor_between(along: Array, slopes: Array) -> str:
     factor = along[largest] / slopes[largest]
     if abs(factor - 1.0) < 1e-3 or not np.allclose(along, factor * slopes, atol=1e-3 * abs(along[largest])):
         return ""
-    return f"; everywhere {factor:.4g} times what it should be: a unit is mixed up"
+    return f"; everywhere {factor:.4g} times what it should be: a unit or a sign is wrong"
 
 
 def rotation(patient: Patient) -> str:
