@@ -102,13 +102,25 @@ except SystemExit:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "loaded: []"
-    for command in ("run", "status", "report", "train", "fit", "export", "evaluate", "sample", "harvest", "label"):
+    for command in (
+        "run",
+        "status",
+        "report",
+        "train",
+        "fit",
+        "export",
+        "evaluate",
+        "sample",
+        "harvest",
+        "label",
+        "doctor",
+    ):
         assert f" {command} " in done.stdout
 
 
 @pytest.mark.parametrize(
     "command", ["run", "status", "report", "train", "fit", "export", "evaluate", "sample", "harvest", "label",
-                "reference free-energy", "plumed"],
+                "reference free-energy", "plumed", "doctor"],
 )  # fmt: skip
 def test_every_command_has_help(uqcv, command):
     code, out, _ = uqcv(*command.split(), "--help")

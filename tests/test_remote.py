@@ -53,9 +53,20 @@ def test_errors_of_the_object_are_raised_here(counter):
 
 
 def test_a_process_that_was_killed_is_said(counter):
+    counter.wait()
+    assert counter.exitcode is None
     os.kill(counter.pid, signal.SIGKILL)
+    assert counter.answers(10.0), "the end is an answer"
     with pytest.raises(UqcvError, match="exit code -9"):
         counter.call("add", 1)
+    assert counter.exitcode == -9
+
+
+def test_one_can_ask_whether_there_is_an_answer(counter):
+    counter.wait()
+    assert not counter.answers(0.01)
+    counter.send("add", 1)
+    assert counter.answers(10.0) and counter.receive() == 4
 
 
 def test_closing_ends_the_process(counter):

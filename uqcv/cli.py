@@ -289,6 +289,30 @@ def benchmark_speed(
     print(f"{out} and {save_plot(result['rows'], out.with_suffix('.png'))}, seed {seed}")
 
 
+@app.command()
+def doctor(
+    bundle: Annotated[Path | None, _path_argument("folder that `uqcv fit` wrote; default: no model")] = None,
+    plumed: Annotated[Path | None, _path_option(help="PLUMED input to check, with the model if it is given")] = None,
+    structure: Annotated[
+        Path | None, _path_option(help="extxyz of the model's system; default: the training frames beside the model")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="as JSON, for scripts")] = False,
+) -> None:
+    """Check the installation, and a model through PLUMED and OpenMM: a line for each check, and what to do.
+
+    The exit code is 0 if all is well and 1 if anything is wrong. Everything happens in a temporary folder.
+    """
+    from uqcv.doctor.given import require_given
+    from uqcv.doctor.registry import chosen_checks
+    from uqcv.doctor.report import print_json, print_lines
+    from uqcv.doctor.runner import diagnose
+
+    require_given(bundle, structure, plumed)
+    findings = diagnose(chosen_checks(bundle is not None, plumed is not None), bundle, structure, plumed)
+    is_well = print_json(findings) if json else print_lines(findings)
+    raise typer.Exit(0 if is_well else 1)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def plumed(
     context: typer.Context,

@@ -49,6 +49,11 @@ class RemoteObject:
         """Number of the process."""
         return self._process.pid
 
+    @property
+    def exitcode(self) -> int | None:
+        """Exit code, minus the number of the signal that ended it, or None if it is not known to have ended."""
+        return self._process.returncode
+
     def send(self, method: str, *arguments: Any) -> None:
         """Call a method and go on; its result waits for `receive`.
 
@@ -81,6 +86,10 @@ class RemoteObject:
         if isinstance(result, Exception):
             raise result
         return result
+
+    def answers(self, seconds: float) -> bool:
+        """Whether there is something to receive within so many seconds: a result, or that the process has ended."""
+        return self._connection.poll(seconds)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method and return its result."""

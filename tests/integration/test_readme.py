@@ -83,6 +83,16 @@ def test_the_driver_line_runs(ran, readme):
     assert np.isfinite(np.loadtxt(work / "COLVAR", ndmin=2)).all()
 
 
+def test_the_doctor_line_runs(ran, readme):
+    line = re.search(r"^uqcv (doctor .*)$", readme, re.MULTILINE)
+    assert line is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "uqcv.cli", *line[1].split()], cwd=ran, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("all is well: ")
+
+
 def test_both_ways_to_begin(readme, root):
     lines = [line for line in readme.splitlines() if line.startswith("pip install")]
     setup = "pip install -c requirements.lock -e '.[test]' && pip install --no-deps -r plumed.lock && "
@@ -104,7 +114,19 @@ def test_the_other_commands_exist(readme):
     named = set(re.findall(r"(?:^|\s)uqcv ([a-z]+)\b", "\n".join([*fenced, *inline])))
     named |= set(re.findall(r"`([a-z]+)`", re.search(r"Each stage is a command.*?;", readme, re.DOTALL)[0]))
     known = set(get_command(app).commands)
-    assert named >= {"run", "train", "fit", "sample", "harvest", "label", "status", "report", "export", "evaluate"}
+    assert named >= {
+        "doctor",
+        "run",
+        "train",
+        "fit",
+        "sample",
+        "harvest",
+        "label",
+        "status",
+        "report",
+        "export",
+        "evaluate",
+    }
     assert named <= known, named - known
 
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import openmm
 import pytest
 
@@ -186,7 +185,11 @@ def test_own_hills_of_a_walker_are_made_ready(tmp_path, monkeypatch):
     Path("x/H.2").write_text("#! FIELDS\n 1")
     BiasFiles.of(
         "RESTART\nd: DISTANCE ATOMS=1,2\nMETAD ARG=d WALKERS_N=3 WALKERS_ID=1 WALKERS_DIR=x FILE=H"
-    ).require_same()
+    ).make_ready()
     made = {path.name: path.read_text() for path in Path("x").glob("H.?")}
     assert made == {"H.0": "", "H.1": "#! FIELDS\n 1 2\n", "H.2": "#! FIELDS\n 1"}
-    assert np.all([not identity_file(Path("x") / name).exists() for name in made])
+    assert identity_file(Path("x/H")).is_file(), "one file says what the hills of all are of"
+    other = BiasFiles.of("RESTART\nd: DISTANCE ATOMS=1,3\nMETAD ARG=d WALKERS_N=3 WALKERS_ID=2 WALKERS_DIR=x FILE=H")
+    for refuse in (other.require_same, other.make_ready):
+        with pytest.raises(IdentityError, match="x/H is of PLUMED input with `d: DISTANCE ATOMS=1,2`"):
+            refuse()

@@ -1,5 +1,6 @@
 """Finding PLUMED: what is there works, what is missing is said in one line with the remedy."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -58,6 +59,31 @@ def test_a_plumed_without_plugin_or_program(monkeypatch):
         pycv_plugin()
     with pytest.raises(MissingEngineError, match="without its program"):
         plumed_program()
+
+
+def test_a_plugin_whose_file_is_gone(monkeypatch):
+    monkeypatch.setattr(require_plumed(), "BUNDLED_PYCV_PATH", None)
+    with pytest.raises(MissingEngineError, match=r"no PyCV plugin \(pycv plugin not found.\); install it with"):
+        pycv_plugin()
+
+
+def test_a_module_whose_compiled_part_is_gone(monkeypatch):
+    monkeypatch.delattr(require_plumed(), "Plumed")
+    with pytest.raises(MissingEngineError, match=r"the plumed module at .* does not work here; install it with"):
+        require_plumed()
+
+
+def test_a_kernel_that_cannot_be_loaded(tmp_path):
+    """In a process of its own: PLUMED looks for its kernel once."""
+    (tmp_path / "kernel.so").write_text("text")
+    code = (
+        "from uqcv.errors import MissingEngineError\n"
+        "from uqcv.simulation.plumed_kernel import load_kernel\n"
+        "try:\n    load_kernel()\nexcept MissingEngineError as error:\n    print(error)"
+    )
+    environment = os.environ | {"PLUMED_KERNEL": str(tmp_path / "kernel.so")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(f"PLUMED's kernel {tmp_path}/kernel.so cannot be loaded") and not done.returncode
 
 
 @pytest.mark.parametrize(("folder", "name"), [(None, None), (str(Path(sys.prefix)), "libpython3.a")])

@@ -39,6 +39,19 @@ PROGRAM = (
 )
 
 
+DOCTOR = (
+    Case("no such PLUMED input", "uqcv doctor bundle --plumed nowhere.dat"),
+    Case("an empty PLUMED input", "uqcv doctor bundle --plumed mine.dat", empty("mine.dat")),
+    Case("a PLUMED input of comments", "uqcv doctor --plumed mine.dat", written("mine.dat", "# METAD ARG=phi\n")),
+    Case("bytes that mean nothing as PLUMED input", "uqcv doctor bundle --plumed mine.dat", garbage("mine.dat")),
+    Case("a folder in place of the PLUMED input", "uqcv doctor --plumed walkers"),
+    Case("no such structure", "uqcv doctor bundle --structure nowhere.extxyz"),
+    Case("an empty structure", "uqcv doctor bundle --structure mine.extxyz", empty("mine.extxyz")),
+    Case("bytes that mean nothing as structure", "uqcv doctor bundle --structure mine.extxyz", garbage("mine.extxyz")),
+    Case("a structure without a bundle", "uqcv doctor --structure training.extxyz"),
+)
+
+
 def _partial(change) -> None:
     Path(PARTIAL).write_text(json.dumps(change({"machine": {}, "settings": {}, "rows": []})))
 

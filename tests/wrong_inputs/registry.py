@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     "PLUMED templates": cases_engines.TEMPLATES,
     "Exported collective variables": cases_engines.EXPORTS,
     "The `plumed` program": cases_engines.PROGRAM,
+    "The doctor": cases_engines.DOCTOR,
     "The benchmark": cases_engines.BENCHMARKS,
     "Files that may not be read": cases_places.UNREADABLE,
     "Folders that may not be written to": cases_places.READ_ONLY,

@@ -11,7 +11,7 @@ from .registry import GROUPS
 from .table import document, row, shown
 
 CASES = [(group, case) for group, cases in GROUPS.items() for case in cases]
-COMMANDS = "run status report train fit export evaluate sample harvest label reference benchmark plumed"
+COMMANDS = "run status report train fit export evaluate sample harvest label reference benchmark plumed doctor"
 
 
 def name(value: object) -> str:

@@ -101,7 +101,7 @@ class BiasFiles:
         return self.identity["collective variable"] is not None
 
     def require_same(self) -> None:
-        """Refuse to read what is of something else, before PLUMED does.
+        """Refuse to read what is of something else, before PLUMED does; nothing is changed.
 
         Raises
         ------
@@ -111,15 +111,27 @@ class BiasFiles:
             If it ends within a line, or is empty: PLUMED would leave the last hill out, or all.
         """
         for hills in self.shared:
-            if not create_json(identity_file(hills.base), self.identity):
+            if identity_file(hills.base).is_file():
                 self._require(read_identity(identity_file(hills.base)), hills.base)
-            hills.make_ready()
         for path in filter(Path.is_file, self.read):
             if identity_file(path).is_file():
                 self._require(read_identity(identity_file(path)), path)
             elif self.is_ours:
                 raise IdentityError(self._unknown(path))
             require_whole(path)
+
+    def make_ready(self) -> None:
+        """Make what walkers share: what their hills are of, said by the first of them, and their files.
+
+        Raises
+        ------
+        IdentityError
+            If another walker has said something else.
+        """
+        for hills in self.shared:
+            if not create_json(identity_file(hills.base), self.identity):
+                self._require(read_identity(identity_file(hills.base)), hills.base)
+            hills.make_ready()
 
     def _require(self, found: dict[str, Any], path: Path) -> None:
         require_same(found, {key: value for key, value in self.identity.items() if key in found}, str(path))

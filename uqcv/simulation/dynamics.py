@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import unit
 
 from uqcv.structures import Structure
@@ -46,3 +48,26 @@ def langevin_context(
     context.setPositions(start.positions * ANGSTROM_TO_NM * unit.nanometer)
     context.setVelocitiesToTemperature(temperature, seed)
     return context
+
+
+def potential_energy(context: openmm.Context) -> float:
+    """Return the potential energy at the present positions, kJ/mol."""
+    energy = context.getState(energy=True).getPotentialEnergy()
+    return float(energy.value_in_unit(unit.kilojoule_per_mole))
+
+
+def forces_of(context: openmm.Context) -> NDArray[np.float64]:
+    """Return the forces at the present positions, kJ/mol/nm, shape (n, 3)."""
+    forces = context.getState(forces=True).getForces(asNumpy=True)
+    return np.array(forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
+
+
+def velocities_of(context: openmm.Context) -> NDArray[np.float64]:
+    """Return the velocities, nm/ps, shape (n, 3)."""
+    velocities = context.getState(velocities=True).getVelocities(asNumpy=True)
+    return np.array(velocities.value_in_unit(unit.nanometer / unit.picosecond))
+
+
+def platform_names() -> list[str]:
+    """Return the names of OpenMM's platforms here."""
+    return [openmm.Platform.getPlatform(k).getName() for k in range(openmm.Platform.getNumPlatforms())]

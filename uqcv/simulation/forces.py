@@ -300,6 +300,7 @@ def add_plumed(
     names = tuple(found.components) if found else ()
     files = BiasFiles.of(text)
     files.require_same()
+    files.make_ready()
     backups = files.backups()
     bridge = PlumedBridge(found.text if found else text, masses, time_step * FS_TO_PS, temperature, None, log, names)
     files.claim(backups)

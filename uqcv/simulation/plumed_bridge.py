@@ -26,7 +26,7 @@ from uqcv.simulation.exported_cvs import want_components
 from uqcv.simulation.plumed_errors import explained, plumed_words, stderr_to
 from uqcv.simulation.plumed_grids import outside, watched
 from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
-from uqcv.simulation.plumed_kernel import pycv_plugin, require_plumed
+from uqcv.simulation.plumed_kernel import load_kernel, pycv_plugin, require_plumed
 from uqcv.simulation.plumed_memory import plumed_memory
 from uqcv.units import BOLTZMANN_KJMOL
 
@@ -109,7 +109,7 @@ class PlumedBridge:
         text, self._axes = watched(text)
         self._on_axes = np.zeros(len(self._axes))
         with stderr_to(log):
-            self._plumed = self._plumed_module.Plumed()
+            self._plumed = load_kernel()
             self.command: Callable[..., Any] = self._plumed.cmd
             self._start(text, time_step, temperature, log)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import uqcv
 from uqcv.errors import InputError, PlumedInputError
+from uqcv.files import read_with
 
 TEMPLATE_FOLDERS = (Path(uqcv.__file__).parent / "plumed_inputs", Path.cwd())
 # An action ends with its line, or goes on from `...` to a line that begins with `...`.
@@ -58,6 +59,20 @@ def fill_template(name: str, values: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return format(value, ".10g") if isinstance(value, float) else str(value)
+
+
+def read_plumed_input(path: Path) -> str:
+    """Return the text of a PLUMED input.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or there is no action in it.
+    """
+    text: str = read_with(path, lambda p: p.read_text(encoding="utf-8"), "a PLUMED input")
+    if not without_comments(text).strip():
+        raise InputError(f"{path}: no action is in it; give a PLUMED input")
+    return text
 
 
 def imported_modules(text: str) -> list[tuple[str, str, str]]:

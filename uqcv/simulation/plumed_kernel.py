@@ -7,10 +7,28 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from uqcv.errors import MissingEngineError
 
 HOW_TO_INSTALL = "install it with: pip install --no-deps -r plumed.lock"
+
+
+def plumed_module() -> ModuleType:
+    """Return the `plumed` module, whether or not there is a kernel behind it.
+
+    Raises
+    ------
+    MissingEngineError
+        If there is none, or its compiled part cannot be imported.
+    """
+    try:
+        import plumed
+    except ImportError as error:
+        raise MissingEngineError(f"no PLUMED here ({error}); {HOW_TO_INSTALL}") from error
+    if not hasattr(plumed, "Plumed"):  # the wheel's module only warns when its compiled part fails
+        raise MissingEngineError(f"the plumed module at {plumed.__file__} does not work here; {HOW_TO_INSTALL}")
+    return plumed
 
 
 def require_plumed() -> ModuleType:
@@ -21,10 +39,7 @@ def require_plumed() -> ModuleType:
     MissingEngineError
         If the module is missing, or is the wrapper of PyPI that comes without a kernel.
     """
-    try:
-        import plumed
-    except ImportError as error:
-        raise MissingEngineError(f"no PLUMED here ({error}); {HOW_TO_INSTALL}") from error
+    plumed = plumed_module()
     kernel = os.environ.get("PLUMED_KERNEL")
     if not kernel or not Path(kernel).is_file():
         raise MissingEngineError(
@@ -32,6 +47,24 @@ def require_plumed() -> ModuleType:
             "or point PLUMED_KERNEL at your libplumedKernel.so"
         )
     return plumed
+
+
+def load_kernel() -> Any:
+    """Return a new PLUMED.
+
+    Raises
+    ------
+    MissingEngineError
+        If its kernel is missing or cannot be loaded; the system's own words go to standard error.
+    """
+    plumed = require_plumed()
+    try:
+        return plumed.Plumed()
+    except RuntimeError as error:
+        raise MissingEngineError(
+            f"PLUMED's kernel {os.environ['PLUMED_KERNEL']} cannot be loaded ({error}); {HOW_TO_INSTALL}, "
+            "or point PLUMED_KERNEL at your libplumedKernel.so"
+        ) from error
 
 
 def pycv_plugin() -> Path:
@@ -45,7 +78,10 @@ def pycv_plugin() -> Path:
     plumed = require_plumed()
     if not hasattr(plumed, "get_pycv_path"):
         raise MissingEngineError(f"this PLUMED has no PyCV plugin; {HOW_TO_INSTALL}")
-    return Path(plumed.get_pycv_path())
+    try:
+        return Path(plumed.get_pycv_path())
+    except RuntimeError as error:  # its file is not there
+        raise MissingEngineError(f"this PLUMED has no PyCV plugin ({error}); {HOW_TO_INSTALL}") from error
 
 
 def plumed_program() -> Path:
@@ -60,6 +96,23 @@ def plumed_program() -> Path:
     if program is None:
         raise MissingEngineError(f"this PLUMED came without its program; {HOW_TO_INSTALL}")
     return Path(program)
+
+
+def python_library() -> Path:
+    """Return the path of this Python's shared library.
+
+    Raises
+    ------
+    MissingEngineError
+        If it has none.
+    """
+    library = Path(sysconfig.get_config_var("LIBDIR") or "") / str(sysconfig.get_config_var("INSTSONAME"))
+    if not library.is_file() or ".so" not in library.name:
+        raise MissingEngineError(
+            f"this Python has no shared library ({library}), which the plumed program needs to run PyCV; "
+            "use a Python built with --enable-shared"
+        )
+    return library
 
 
 def program_environment(*module_folders: Path) -> dict[str, str]:
@@ -78,13 +131,7 @@ def program_environment(*module_folders: Path) -> dict[str, str]:
     MissingEngineError
         If this Python has no shared library.
     """
-    plugin = pycv_plugin()
-    library = Path(sysconfig.get_config_var("LIBDIR") or "") / str(sysconfig.get_config_var("INSTSONAME"))
-    if not library.is_file() or ".so" not in library.name:
-        raise MissingEngineError(
-            f"this Python has no shared library ({library}), which the plumed program needs to run PyCV; "
-            "use a Python built with --enable-shared"
-        )
+    plugin, library = pycv_plugin(), python_library()
     paths = [str(Path(f).resolve()) for f in module_folders] + [p for p in sys.path if p]
     return os.environ | {
         "LD_PRELOAD": str(library),

@@ -42,7 +42,7 @@ def try_input(text: str, n_atoms: int, temperature: float, time_step: float) -> 
         folder = Path(scratch) / "walker"
         folder.mkdir()
         with contextlib.chdir(folder):
-            BiasFiles.of(text).require_same()
+            BiasFiles.of(text).make_ready()
             PlumedBridge(text, np.ones(n_atoms), time_step, temperature, None, Path("plumed.log"), names).close()
 
 

@@ -1,14 +1,17 @@
-"""What a PDB file says beside positions: elements and bonds."""
+"""What OpenMM wants to know beside positions: elements, bonds and the box."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TypeAlias
 
-from openmm import app
+import numpy as np
+from openmm import Vec3, app, unit
 
 from uqcv.errors import InputError
 from uqcv.files import read_with
+from uqcv.structures import Structure
+from uqcv.units import ANGSTROM_TO_NM
 
 Topology: TypeAlias = app.Topology
 
@@ -40,3 +43,30 @@ def topology_numbers(topology: Topology) -> list[int]:
 def topology_bonds(topology: Topology) -> list[tuple[int, int]]:
     """Return the bonds of a topology as pairs of indices from 0."""
     return [(bond[0].index, bond[1].index) for bond in topology.bonds()]
+
+
+def structure_topology(structure: Structure) -> Topology:
+    """Return the topology of a structure: its elements, its box if it is periodic, and no bonds."""
+    topology = app.Topology()
+    residue = topology.addResidue("ALL", topology.addChain())
+    for z in structure.numbers:
+        element = app.Element.getByAtomicNumber(int(z))
+        topology.addAtom(element.symbol, element, residue)
+    if structure.is_periodic:
+        topology.setPeriodicBoxVectors([Vec3(*row) for row in structure.cell * ANGSTROM_TO_NM] * unit.nanometer)
+    return topology
+
+
+def reduced_cell(structure: Structure) -> Structure:
+    """Return a periodic structure, without labels, in the cell that OpenMM wants: rotated, with other images.
+
+    There the vectors a along x, b in the xy plane and c have positive diagonals, and off them at most half of these.
+    """
+    cell = structure.cell.copy()
+    cell[2] *= np.sign(np.linalg.det(cell))  # -c is a vector of the same lattice, and makes it right-handed
+    rotated, lower = np.linalg.qr(cell.T)
+    signs = np.sign(np.diag(lower))
+    cell, positions = (lower.T * signs), structure.positions @ (rotated * signs)
+    for row, vector in ((2, 1), (2, 0), (1, 0)):
+        cell[row] -= cell[vector] * np.round(cell[row, vector] / cell[vector, vector])
+    return Structure(structure.numbers, positions, cell, structure.pbc)
