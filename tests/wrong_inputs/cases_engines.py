@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 from .case import Case
+from .lines import RUN
+from .lines import SAMPLE as LINE
 from .spoiling import empty, folder_instead, garbage, written
 
-SAMPLE = "uqcv sample bundle training.extxyz --top topology.pdb -o out -c campaign.yaml --set sampling.bias.template="
+SAMPLE = f"{LINE} --set sampling.bias.template="
+CAMPAIGN = f"{RUN} --set sampling.bias.template="
+METAD = "METAD ARG=${cv} SIGMA=0.1 HEIGHT=1 PACE=5"
 U = "u: PYCVINTERFACE ATOMS=${atoms} IMPORT=${module}\n"
 PARTIAL = "speed.json.partial"
 BENCHMARK = "uqcv benchmark speed -o speed.json --atoms 0"
@@ -24,6 +28,22 @@ TEMPLATES = (
          written("mine.dat", U + "METAD ARG=${cv} SIGMA=0.1 HIGHT=1 PACE=5\n"), leaves=("out*",)),
     Case("a module that is not there", f"{SAMPLE}mine.dat",
          written("mine.dat", "u: PYCVINTERFACE ATOMS=${atoms} IMPORT=nothing\n"), leaves=("out*",)),
+    Case("fewer atoms than the model has", f"{SAMPLE}mine.dat",
+         written("mine.dat", "u: PYCVINTERFACE ATOMS=1-21 IMPORT=${module}\n"), leaves=("out*",)),
+    Case("atoms in another order", f"{SAMPLE}mine.dat",
+         written("mine.dat", "u: PYCVINTERFACE ATOMS=2,1,3-22 IMPORT=${module}\n"), leaves=("out*",)),
+    Case("a grid that ends before the uncertainty begins", f"{SAMPLE}mine.dat",
+         written("mine.dat", U + METAD + " GRID_MIN=-9 GRID_MAX=-8 GRID_BIN=50\n"), leaves=("out*",)),
+    Case("RESTART, which no checkpoint can bring back", f"{SAMPLE}mine.dat",
+         written("mine.dat", f"RESTART\n{U}RESTRAINT ARG=${{cv}} AT=0 KAPPA=1\n"), leaves=("out*",)),
+    Case("a keyword that PLUMED does not know, in a campaign", f"{CAMPAIGN}mine.dat",
+         written("mine.dat", U + METAD.replace("HEIGHT", "HIGHT"))),
+    Case("a shared bias that is not metadynamics",
+         f"{LINE} --set sampling.bias.shared=true --set sampling.sampler=opes"),
+    Case("a shared bias at two temperatures",
+         f"{LINE} --set sampling.bias.shared=true --set sampling.temperatures=[300,400]"),
+    Case("walkers of another model", LINE, written("out/walker-00/plan.json", '{"model": "0123456789ab"}')),
+    Case("walkers that do not say what they are of", LINE, written("out/walker-00/plan.json", "[1]")),
     Case("a sampler that does not exist", SAMPLE.replace("bias.template=", "sampler=magic")),
 )  # fmt: skip
 

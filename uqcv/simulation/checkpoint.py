@@ -23,6 +23,7 @@ from openmm import app, unit
 import uqcv
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, digest, read_with
+from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.diary import DiaryMark
 from uqcv.simulation.forces import NetworkForce, PlumedForce
 from uqcv.simulation.identity import require_same
@@ -189,15 +190,9 @@ class Checkpoint:
             What network or bias raised, as itself; OpenMM keeps only its text.
         """
         while (step := simulation.currentStep) < until:
-            try:
+            with own_errors(self._network, self._bias):
                 simulation.step(min(until, step - step % interval + interval) - step)
-            except openmm.OpenMMException as error:
-                raise self._cause() or error from error
             self.save()
-
-    def _cause(self) -> Exception | None:
-        functions = (f for f in (self._network, self._bias) if f is not None)
-        return next((f.error for f in functions if f.error is not None), None)
 
     def remove(self) -> None:
         """Remove checkpoint and diary: the run has ended."""

@@ -1,8 +1,11 @@
-"""Whether a system is still open for forces."""
+"""What OpenMM does not tell: whether a system is still open for forces, and which error stopped a step."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 import openmm
 
@@ -30,3 +33,19 @@ def require_no_context(system: openmm.System, what: str) -> None:
             f"{what} was added to a system that has a Context (or Simulation) already, where it would act on nothing; "
             "add it first, then make the Context"
         )
+
+
+class MayFail(Protocol):
+    """A function behind a force, which keeps what it raised."""
+
+    error: Exception | None
+
+
+@contextmanager
+def own_errors(*functions: MayFail | None) -> Iterator[None]:
+    """Raise what one of the functions raised as itself; of an exception within a force OpenMM keeps only the text."""
+    try:
+        yield
+    except openmm.OpenMMException as error:
+        causes = (function.error for function in functions if function is not None)
+        raise next(filter(None, causes), error) from error

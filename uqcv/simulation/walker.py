@@ -22,6 +22,7 @@ from uqcv.colvars.export import export
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
 from uqcv.files import digest, flush_to_disk, write_json, write_text
 from uqcv.simulation.checkpoint import Checkpoint
+from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
 from uqcv.simulation.identity import require_same
@@ -192,7 +193,7 @@ class _Walker:
         self._network.cv.need_uncertainty()  # frames are recorded with it: one network serves them and the steps
         self._bias = self._add_bias(system, topology, bundle)
         self._masses = np.array([system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(len(plan.start))])
-        self._context = langevin_context(system, plan.start, plan.temperature, plan.friction, plan.time_step, plan.seed)
+        self._context = self._start(system)
         identity = plan.identity()
         write_json(Path(PLAN_FILE), identity)
         self.checkpoint = Checkpoint(
@@ -212,6 +213,16 @@ class _Walker:
         self._frames = self._files.enter_context(open(TRAJECTORY_FILE, "r+b" if append else "wb"))
         interval = self.plan.time_step * FS_TO_PS * unit.picosecond
         self._trajectory = app.DCDFile(self._frames, topology, interval, interval=self.plan.stride, append=append)
+
+    def _start(self, system: openmm.System) -> openmm.Context:
+        plan = self.plan
+        try:
+            with own_errors(self._network, self._bias):
+                return langevin_context(system, plan.start, plan.temperature, plan.friction, plan.time_step, plan.seed)
+        except BaseException:
+            if self._bias is not None:
+                self._bias.close()
+            raise
 
     def _add_bias(self, system: openmm.System, topology: app.Topology, bundle: Bundle) -> PlumedForce | None:
         plan = self.plan
@@ -266,14 +277,14 @@ class _Walker:
     def _advance(self) -> str | None:
         """Take the steps to the next frame; say what broke, if what broke is the simulation."""
         try:
-            self._context.getIntegrator().step(self.plan.stride)
-        except openmm.OpenMMException as error:
-            cause = self._network.error or (self._bias.error if self._bias else None)
-            if isinstance(cause, BrokenStructureError):
-                return str(cause)
-            if isinstance(cause, InputError) or (cause is None and "NaN" in str(error)):
-                return f"blown up: {cause or error}"
-            raise cause or UqcvError(str(error)) from error
+            with own_errors(self._network, self._bias):
+                self._context.getIntegrator().step(self.plan.stride)
+        except BrokenStructureError as error:
+            return str(error)
+        except (InputError, openmm.OpenMMException) as error:
+            if isinstance(error, openmm.OpenMMException) and "NaN" not in str(error):
+                raise UqcvError(str(error)) from error
+            return f"blown up: {error}"
         return None
 
     def _look(self, steps: int) -> str | None:
