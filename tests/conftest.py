@@ -119,6 +119,12 @@ def bundle(frames) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def recalibrated(bundle, frames) -> Bundle:
+    """The same network and mixture, calibrated on other frames."""
+    return fit_bundle(bundle.potential, frames[:24], frames[26:36], UNCERTAINTY, seed=0)
+
+
+@pytest.fixture(scope="session")
 def crystals() -> list[Structure]:
     """Ten labelled frames of a copper-gold alloy in triclinic cells that are smaller than the cutoff.
 

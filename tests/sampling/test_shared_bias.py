@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from uqcv.sampling.runner import read_end
 from uqcv.sampling.settings import BiasSettings
 from uqcv.sampling.strategies import plan_walkers
 from uqcv.simulation import forces
+from uqcv.simulation.bias_files import BiasFiles
+from uqcv.simulation.plumed_input import import_modules
 from uqcv.simulation.walker import WalkerPlan, run_walker
 
 POISONED, KILLED, LONGEST = 1, 2, 3
@@ -26,7 +29,6 @@ SHARED = SETTINGS.model_copy(
         "sampler": "metadynamics",
         "walkers": 4,
         "length": 200.0,
-        "checkpoint_interval": 0.0,
         "validity": ANYTHING_GOES,
         "dtype": "float64",
         "bias": BiasSettings(shared=True, pace=PACE, height=0.5, bias_factor=BIAS_FACTOR, sigma=0.3, wall_error=1000.0),
@@ -90,6 +92,7 @@ def plans(bundle, frames, force_field, topology_path, tmp_path_factory):
     site = Site(folder, bundle.save(folder / "bundle"), topology_path, force_field.structure, -1e3)
     endless = {"ceiling": 1e9, "energy_ceiling": 1e9, "temperature_ceiling": 1e9}
     made = [replace(plan, **endless) for plan in plan_walkers(bundle, site, frames[:4], SHARED, seed=3)]
+    made[KILLED] = replace(made[KILLED], checkpoint_interval=0.0)
     return [*made[:LONGEST], replace(made[LONGEST], n_steps=2 * made[LONGEST].n_steps)]
 
 
@@ -153,6 +156,9 @@ def test_the_killed_one_goes_on(plans, outcome):
     ],
 )
 def test_a_walker_with_another_input_is_refused(old, new, words, plans, outcome):
-    late = replace(plans[0], folder=plans[0].folder.with_name("late"), plumed=plans[0].plumed.replace(old, new))
-    with pytest.raises(IdentityError, match=words):
-        run_in_processes(run_perhaps_poisoned, [late], 1)
+    text = plans[0].plumed
+    import_modules(text, plans[0].folder / "cv")
+    with chdir(plans[0].folder):
+        BiasFiles.of(text).require_same()
+        with pytest.raises(IdentityError, match=words):
+            BiasFiles.of(text.replace(old, new)).require_same()

@@ -78,14 +78,9 @@ def run(force_field, bundle, tmp_path, monkeypatch) -> Run:
 
 
 @pytest.fixture
-def retrained(force_field, bundle, frames, tmp_path) -> Run:
+def retrained(force_field, recalibrated, tmp_path) -> Run:
     """The same input on a bundle that was calibrated on other frames."""
-    from conftest import UNCERTAINTY
-
-    from uqcv.colvars.fitting import fit_bundle
-
-    other = fit_bundle(bundle.potential, frames[:24], frames[26:36], UNCERTAINTY, seed=0)
-    return Run(force_field, other, tmp_path / "other")
+    return Run(force_field, recalibrated, tmp_path / "other")
 
 
 def test_every_file_says_what_it_is_of(run, bundle):

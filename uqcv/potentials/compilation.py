@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo.config
-import torch._functorch.config
 from torch import Tensor
 from torch.fx import GraphModule
 
@@ -56,12 +54,20 @@ def compiled_or_eager(function: Callable, tables: bool = False) -> Callable:
         say_eager("no C++ compiler was found")
         return function
     keep_compiled_code()
+    _configure()
+    chosen = {"backend": _fusing} if tables else {"options": OPTIONS}
+    return _Compiled(function, torch.compile(function, dynamic=False, fullgraph=True, **chosen))
+
+
+def _configure() -> None:
+    # They take two seconds, which dynamics without a compiler do not need.
+    import torch._dynamo.config
+    import torch._functorch.config
+
     # Two gradients are taken from one forward pass: its buffers must outlive the first of them.
     torch._functorch.config.donated_buffer = False
     torch._dynamo.config.recompile_limit = MOST_SHAPES
     torch._dynamo.config.accumulated_recompile_limit = 8 * MOST_SHAPES
-    chosen = {"backend": _fusing} if tables else {"options": OPTIONS}
-    return _Compiled(function, torch.compile(function, dynamic=False, fullgraph=True, **chosen))
 
 
 def _fusing(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable:
@@ -70,6 +76,7 @@ def _fusing(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable:
     Beyond some thousand atoms each of them is larger than what the C library keeps for the next step: its memory is
     then asked of the system, and filled with zeros by it, in every step.
     """
+    import torch._functorch.config
     from torch._inductor.compile_fx import compile_fx  # takes seconds
 
     with torch._functorch.config.patch(aggressive_recomputation=True):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from uqcv.errors import InputError, UnknownElementError
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 BIC_CANDIDATES = (1, 2, 3, 5, 8, 12, 18)
 
@@ -214,6 +216,8 @@ class GMMUncertainty(nn.Module):
 
 
 def _fit_mixture(features: NDArray, settings: GMMSettings, seed: int, name: str) -> GaussianMixture:
+    from sklearn.mixture import GaussianMixture  # takes a second, which evaluation does not need
+
     wanted = BIC_CANDIDATES if settings.n_components == "bic" else (settings.n_components,)
     candidates = [k for k in wanted if k <= len(features) // 2]
     if not candidates:
