@@ -204,9 +204,9 @@ def _resume(state: _State, checkpoint: Path | None, identity: str) -> None:
 
 
 def _save(state: _State, checkpoint: Path | None, identity: str, history_path: Path | None) -> None:
-    if checkpoint is not None:
-        save_tensors(state.to_dict() | {"identity": identity}, checkpoint)
     if history_path is not None:
         text = io.StringIO()
         csv.writer(text).writerows([HISTORY_COLUMNS, *state.history])
         write_text(history_path, text.getvalue())
+    if checkpoint is not None:  # last: an epoch that it knows of is not done again, not even for its line above
+        save_tensors(state.to_dict() | {"identity": identity}, checkpoint)

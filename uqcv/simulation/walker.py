@@ -20,7 +20,8 @@ from openmm import app, unit
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
-from uqcv.files import digest, flush_to_disk, write_json, write_text
+from uqcv.files import digest, write_json, write_text
+from uqcv.folders import sync_files
 from uqcv.simulation.checkpoint import Checkpoint, require_same
 from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
@@ -317,5 +318,5 @@ class _Walker:
     def close(self) -> None:
         if self._bias is not None:
             self._bias.close()
-        flush_to_disk(self._rows, self._frames)  # before end.json says that they are whole
         self._files.close()
+        sync_files(Path())  # before end.json says that they are whole, those of PLUMED too
