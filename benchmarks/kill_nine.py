@@ -4,8 +4,8 @@
 
 runs the short campaign once undisturbed and once with the kills, and compares all files of both, byte for byte but for
 what clocks say, and the hash of every bundle. A kill hits all processes, only the campaign's own, or only one that it
-has started. Moments are drawn evenly over the time of the undisturbed run; the killed one, which starts
-again each time, is killed when it has done as much.
+has started. Moments are drawn evenly over the time of the undisturbed run; the killed one, which starts again each
+time, is killed when it has done as much.
 """
 
 from __future__ import annotations
@@ -55,9 +55,12 @@ class Run:
         )  # fmt: skip
 
     def work(self) -> int:
-        """Return how many pieces of work are done."""
-        lines = sum(_text(path).count("\n") for name in GROWING for path in self._folder.rglob(name))
-        return lines + sum(1 for name in WHOLE for path in self._folder.rglob(name) if path.name[0] != ".")
+        """Return how many pieces of work are done; 0 if that could not be seen because a folder was just renamed."""
+        try:
+            lines = sum(_text(path).count("\n") for name in GROWING for path in self._folder.rglob(name))
+            return lines + sum(1 for name in WHOLE for path in self._folder.rglob(name) if path.name[0] != ".")
+        except FileNotFoundError:
+            return 0
 
     def is_under_way(self) -> bool:
         """Whether it has started: the first time at once, later when it has found out where it stands."""

@@ -23,6 +23,7 @@ TRACED = (
 )
 CALL = re.compile(r"(?P<time>[\d.]+) (?P<name>\w+)\((?P<arguments>.*)\)\s+= (?P<result>\d+)")
 TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
+PATH = re.compile(r"(?:\\x[0-9a-f]{2})+")  # or data: all that is text is escaped
 OPENED = re.compile(r"^(\d+|AT_FDCWD)<((?:\\x[0-9a-f]{2})*)>")
 
 
@@ -80,9 +81,9 @@ def _calls(path: Path) -> Iterator[Call]:
 
 @dataclass(frozen=True)
 class Event:
-    """A call that changes the folder, or makes what is in it last, and the folder before and after it.
+    """A call that changes the folder, or makes what is in it last, and the folder after it.
 
-    `halves` is the folder if the call wrote only half of what it should, for one that writes.
+    For one that writes, `half` is the folder when it has written only half of what it should.
     """
 
     kind: str
@@ -100,17 +101,26 @@ class Playback:
         self._folder, self._start = str(folder), str(cwd)
         self._cwd: dict[int, str] = {}
         self._places: dict[tuple[int, int], tuple[str, int | None]] = {}  # path and position; None: at the end
+        self._players: dict[str, Callable[[Call], Event | None]] = {
+            **dict.fromkeys(("open", "openat"), self._open),
+            **dict.fromkeys(("write", "writev", "pwrite64", "pwritev"), self._write),
+            **dict.fromkeys(("truncate", "ftruncate"), self._truncate),
+            **dict.fromkeys(("fsync", "fdatasync"), self._fsync),
+            **dict.fromkeys(("rename", "renameat", "renameat2"), self._rename),
+            **dict.fromkeys(("unlink", "unlinkat", "rmdir"), self._remove),
+            **dict.fromkeys(("mkdir", "mkdirat"), self._mkdir),
+            "lseek": self._lseek,
+            "chdir": self._chdir,
+        }
 
     def events(self, calls: Sequence[Call]) -> list[Event]:
         """Return what happened to the folder."""
         return [event for call in calls if (event := self._play(call)) is not None]
 
     def _play(self, call: Call) -> Event | None:
-        name = call.name
-        player: Callable[[Call], Event | None] | None = getattr(self, f"_{KINDS.get(name, name)}", None)
-        if player is not None:
-            return player(call)
-        assert self._folder not in str(call.texts) + call.arguments, f"no playing back of {call}"
+        if call.name in self._players:
+            return self._players[call.name](call)
+        assert self._folder.encode() not in _bytes("".join(PATH.findall(call.arguments))), f"no playing back of {call}"
         return None
 
     def _event(self, call: Call, kind: str, path: str, changes: Files, half: bytes | None = None) -> Event:
@@ -129,7 +139,7 @@ class Playback:
 
     def _paths(self, call: Call) -> list[str | None]:
         """Paths that a call names; those relative to an open folder are so."""
-        base = call.handle[1] if call.name.endswith("at") else ""
+        base = call.handle[1] if call.name.rstrip("2").endswith("at") else ""
         return [self._inside(os.path.join(base, text.decode()), call) for text in call.texts]
 
     def _open(self, call: Call) -> Event | None:
@@ -185,14 +195,14 @@ class Playback:
             return None
         assert old is not None and new is not None, f"into the folder or out of it: {call}"
         moved = {new + path[len(old) :]: self.files[path] for path in self._below(old)}
-        self._remove(old)
+        self._forget(old)
         return self._event(call, "rename", new, moved)
 
-    def _unlink(self, call: Call) -> Event | None:
+    def _remove(self, call: Call) -> Event | None:
         (path,) = self._paths(call)
         if path is None:
             return None
-        self._remove(path)
+        self._forget(path)
         return self._event(call, "remove", path, {})
 
     def _mkdir(self, call: Call) -> Event | None:
@@ -202,17 +212,9 @@ class Playback:
     def _below(self, path: str) -> list[str]:
         return [other for other in self.files if other == path or other.startswith(f"{path}/")]
 
-    def _remove(self, path: str) -> None:
+    def _forget(self, path: str) -> None:
         gone = set(self._below(path))
         self.files = {other: content for other, content in self.files.items() if other not in gone}
-
-
-# Calls that are played back as another.
-KINDS = {
-    "openat": "open", "creat": "open", "pwrite64": "write", "writev": "write", "pwritev": "write",
-    "ftruncate": "truncate", "renameat": "rename", "renameat2": "rename", "unlinkat": "unlink", "rmdir": "unlink",
-    "mkdirat": "mkdir", "fdatasync": "fsync",
-}  # fmt: skip
 
 
 def _over(before: bytes, data: bytes, at: int) -> bytes:
