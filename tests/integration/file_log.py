@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from same_end import Files
@@ -89,8 +89,8 @@ class Event:
     kind: str
     path: str
     task: int
-    after: Files
-    half: Files | None = None
+    after: Files = field(repr=False)
+    half: Files | None = field(repr=False, default=None)
 
 
 class Playback:

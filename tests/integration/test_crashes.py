@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -55,8 +55,8 @@ class Undisturbed:
     """A campaign that was not disturbed: what it did to its folder, and what lies there."""
 
     settings: Path
-    events: list[Event]
-    end: Files
+    events: list[Event] = field(repr=False)
+    end: Files = field(repr=False)
 
     def crashes(self) -> list[Crash]:
         """Return a crash for each different folder."""
