@@ -94,10 +94,13 @@ class Event:
 
 
 class Playback:
-    """Plays calls back on a folder that was not there before."""
+    """Plays calls back on a folder in which `files` lie; none, if it is not there yet.
 
-    def __init__(self, folder: Path, cwd: Path) -> None:
-        self.files: Files = {}
+    `cwd` is where the program was started.
+    """
+
+    def __init__(self, folder: Path, cwd: Path, files: Files) -> None:
+        self.files = files
         self._folder, self._start = str(folder), str(cwd)
         self._cwd: dict[int, str] = {}
         self._places: dict[tuple[int, int], tuple[str, int | None]] = {}  # path and position; None: at the end

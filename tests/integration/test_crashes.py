@@ -7,6 +7,7 @@ write, a copy goes on. All of them: `pytest -m slow tests/integration/test_crash
 import os
 import queue
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -51,10 +52,9 @@ class Crash:
 
 
 @dataclass(frozen=True)
-class Undisturbed:
-    """A campaign that was not disturbed: what it did to its folder, and what lies there."""
+class Watched:
+    """A campaign that ran to its end: what it did to its folder, and what lies there."""
 
-    settings: Path
     events: list[Event] = field(repr=False)
     end: Files = field(repr=False)
 
@@ -114,30 +114,41 @@ def resumers(settings) -> Iterator[list[Resumer]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(settings, resumers, tmp_path_factory) -> Undisturbed:
+def watch(settings, tmp_path_factory):
+    """Run a campaign, or go on in a folder with some files, and see what it does there."""
     if shutil.which("strace") is None or subprocess.run(["strace", "-o", os.devnull, "true"], check=False).returncode:
         pytest.skip("strace is not installed, or may not watch processes here")
-    place = tmp_path_factory.mktemp("undisturbed")
-    folder, core = place / "run", max(os.sched_getaffinity(0))
-    calls = record(
-        [sys.executable, "-m", "uqcv.cli", "run", settings, "-o", folder], place / "log", cwd=place,
-        env=os.environ | ENVIRONMENT, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )  # fmt: skip
-    shutil.rmtree(place / "log")
-    playback = Playback(folder, place)
-    events, end = playback.events(calls), read_files(folder)
-    assert playback.files == end, "no call was missed"
-    return Undisturbed(settings, events, end)
+
+    def run(before: Files) -> Watched:
+        place = tmp_path_factory.mktemp("watched")
+        folder, core = place / "run", max(os.sched_getaffinity(0))
+        write_files(before, folder)
+        calls = record(
+            [sys.executable, "-m", "uqcv.cli", "run", settings, "-o", folder], place / "log", cwd=place,
+            env=os.environ | ENVIRONMENT, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )  # fmt: skip
+        shutil.rmtree(place / "log")
+        playback = Playback(folder, place, before)
+        events, end = playback.events(calls), read_files(folder)
+        assert playback.files == end, "no call was missed"
+        return Watched(events, end)
+
+    return run
 
 
-def end_of(crash: Crash, undisturbed: Undisturbed) -> Files:
+@pytest.fixture(scope="module")
+def undisturbed(watch, resumers) -> Watched:
+    return watch({})
+
+
+def end_of(crash: Crash, undisturbed: Watched) -> Files:
     """Return the files to compare with; pictures are drawn again only where a crash came while they were drawn."""
     if "report" in crash.files:
         return undisturbed.end
     return {name: content for name, content in undisturbed.end.items() if not name.startswith("report")}
 
 
-def problems(crashes: Sequence[Crash], undisturbed: Undisturbed, resumers: Sequence[Resumer], place: Path) -> list[str]:
+def problems(crashes: Sequence[Crash], undisturbed: Watched, resumers: Sequence[Resumer], place: Path) -> list[str]:
     """Go on after each crash; return what is not as if there had been none."""
     free: queue.SimpleQueue[Resumer] = queue.SimpleQueue()
     for resumer in resumers:
@@ -158,7 +169,7 @@ def problems(crashes: Sequence[Crash], undisturbed: Undisturbed, resumers: Seque
         return [found for found in pool.map(problem, crashes) if found is not None]
 
 
-def check(crashes: Sequence[Crash], undisturbed: Undisturbed, resumers, place: Path, capsys) -> None:
+def check(crashes: Sequence[Crash], undisturbed: Watched, resumers, place: Path, capsys) -> None:
     found = problems(crashes, undisturbed, resumers, place)
     with capsys.disabled():
         print(f"\n{undisturbed.figures()}\n{len(crashes) - len(found)} of {len(crashes)} went on to the same end")
@@ -182,3 +193,14 @@ def test_some_of_all_crashes(undisturbed, resumers, tmp_path, capsys):
 @pytest.mark.slow
 def test_all_crashes(undisturbed, resumers, tmp_path, capsys):
     check(undisturbed.crashes(), undisturbed, resumers, tmp_path, capsys)
+
+
+@pytest.mark.slow
+def test_all_crashes_of_a_walker_that_goes_on_after_a_crash(undisturbed, watch, resumers, tmp_path, capsys):
+    """It does what no other does: cuts files back, tells PLUMED its diary, replaces what it had exported."""
+    first = [c for c in undisturbed.crashes() if re.search(r"walker-01/\.\d+\.checkpoint.zip$", c.event.path)][-1]
+    again = watch(first.files)
+    assert differences(again.end, undisturbed.end) == []
+    ended = next(k for k, event in enumerate(again.events) if event.path.endswith("walker-01/end.json"))
+    walker = Watched(again.events[:ended], again.end)
+    check(walker.crashes(), walker, resumers, tmp_path, capsys)
