@@ -11,6 +11,7 @@ time, is killed when it has done as much.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -80,8 +81,11 @@ class Run:
         return victims
 
     def where(self) -> str:
-        """Return the stage that it was at."""
-        return " ".join(_text(self._state).split()[2:5:2] or ["no", "state"])
+        """Return the stage that it is at."""
+        if not (text := _text(self._state)):
+            return "the reference data"
+        state = json.loads(text)
+        return f"generation {state['generation']}, {state['stage']}"
 
 
 def _text(path: Path) -> str:
@@ -137,7 +141,7 @@ def disturb(folder: Path, moments: Sequence[Moment], interval: float, chance: ra
             where = run.where()
             victims = run.kill(chance)
             killed[victims] += 1
-            print(f"  kill {k}, {victims}, {time.time() - run.begin:.1f} s after its start, at {where}", flush=True)
+            print(f"  kill {k}, {victims}, {time.time() - run.begin:.1f} s after its start, in {where}", flush=True)
         else:
             print(f"  kill {k}: the campaign had ended with exit code {run.process.returncode}", flush=True)
     return killed
