@@ -9,10 +9,10 @@ import torch
 from pydantic import ValidationError
 
 from uqcv.errors import InputError
+from uqcv.files import write_text
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.loss import loss_of, measure_errors
 from uqcv.potentials.settings import TrainingSettings
-from uqcv.potentials.storage import save_tensors
 from uqcv.potentials.training import HISTORY_COLUMNS, new_potential, train
 
 SETTINGS = TrainingSettings(
@@ -85,17 +85,17 @@ def test_a_stopped_run_goes_on_to_the_same_weights(fresh, data, tmp_path, k):
     assert history.read_text() == (tmp_path / "whole.csv").read_text()
 
 
-def test_a_crash_between_the_losses_and_the_checkpoint(fresh, data, tmp_path, monkeypatch):
+def test_a_crash_between_the_checkpoint_and_the_losses(fresh, data, tmp_path, monkeypatch):
     """In the last epoch: its line is there in the end, and once."""
     checkpoint, history = tmp_path / "training.pt", tmp_path / "history.csv"
 
-    def crash_at_the_end(content, path) -> None:
-        if content["epoch"] == SETTINGS.epochs:
+    def crash_at_the_end(path, text) -> None:
+        if text.count("\n") > SETTINGS.epochs:
             raise Stopped
-        save_tensors(content, path)
+        write_text(path, text)
 
     with monkeypatch.context() as patched, pytest.raises(Stopped):
-        patched.setattr("uqcv.potentials.training.save_tensors", crash_at_the_end)
+        patched.setattr("uqcv.potentials.training.write_text", crash_at_the_end)
         train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint, history_path=history)
     train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint, history_path=history)
     assert [line.split(",")[0] for line in history.read_text().splitlines()[1:]] == [
