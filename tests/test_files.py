@@ -1,6 +1,8 @@
 """Files are whole or not there, and what cannot be read is named in one line."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -38,6 +40,35 @@ def test_a_block_that_writes_nothing_changes_nothing(tmp_path):
     with pytest.raises(OutputError, match="a: No such file"), atomic_path(tmp_path / "a"):
         pass
     assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_power_cut_undoes_nothing_that_something_later_counts_on(tmp_path, monkeypatch):
+    """The content, then the name, then the folder that holds the name; new folders before what lies in them."""
+    done: list[object] = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append(os.fstat(handle).st_ino), sync(handle)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (done.append("rename"), replace(old, new)))
+    folder = tmp_path / "generation" / "01"
+    write_text(folder / "state.json", "new")
+    inodes = [path.stat().st_ino for path in (folder.parent, tmp_path, folder / "state.json", folder)]
+    assert done == [*inodes[:3], "rename", inodes[3]]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_file_system_that_does_not_sync_folders(tmp_path, monkeypatch, number):
+    """It is taken as it is; a disk that fails is not."""
+
+    def refuse(handle: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    if number == errno.EIO:
+        with pytest.raises(OutputError, match="a: Input/output error"):
+            write_text(tmp_path / "a", "new")
+    else:
+        write_text(tmp_path / "a", "new")
+    assert names(tmp_path) == ["a"]
 
 
 def test_folders_are_made(tmp_path):

@@ -1,12 +1,25 @@
 """Folders are held by one, and hold all of a result or nothing of it."""
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from uqcv.errors import InputError, OutputError
-from uqcv.folders import LOCK_FILE, all_or_nothing, hold, locked, require_writable, staged, writing
+from uqcv.folders import (
+    LOCK_FILE,
+    all_or_nothing,
+    hold,
+    locked,
+    remove_leftovers,
+    require_writable,
+    staged,
+    temporary_name,
+    writing,
+)
 
 
 def names(folder) -> list[str]:
@@ -64,6 +77,21 @@ def test_files_come_together(tmp_path):
             pass
         assert names(out) == ["atoms.csv", "frames.csv"]
         assert (out / "frames.csv").read_text() == (out / "atoms.csv").read_text() == "None"
+
+
+def test_what_a_killed_process_was_making_is_removed(tmp_path):
+    """But not what one that lives is making, nor hidden files of others."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    gone = process.pid
+    for name in (f".{gone}.weights.pt", f"labels/.{gone}.labels.json", f".{gone}.partial-x/.{gone}.map.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
+    stays = [".12ab.x", ".config.yaml", ".lock", f".{os.getppid()}.x", temporary_name("x"), f"{gone}.x"]
+    for name in stays:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted([*stays, "labels"])
 
 
 @pytest.mark.parametrize(("place", "folder"), [("file", True), ("folder", False), ("file/below", True)])

@@ -7,17 +7,16 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from uqcv.errors import InputError, what_to_do
-from uqcv.folders import make_folders, remove_empty, remove_if_there, writing
+from uqcv.folders import make_folders, remove_empty, remove_if_there, sync_folder, temporary_name, writing
 
 MEND = "mend it or give another file"
 MERGE_TAG = "tag:yaml.org,2002:merge"  # `<<`, which may stand in a mapping more than once
@@ -27,8 +26,8 @@ MERGE_TAG = "tag:yaml.org,2002:merge"  # `<<`, which may stand in a mapping more
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` if the block ends well.
 
-    The data are flushed to disk before the rename, so that after a crash `path` is either the old file or the
-    whole new one.
+    The data are flushed to disk before the rename, and the rename before this returns. So after a crash `path` is
+    either the old file or the whole new one, and what is written later is not there without it.
 
     Raises
     ------
@@ -36,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         If the system refuses to write, such as on a disk that is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(temporary_name(path.name))
     with writing(path):
         made = make_folders(path.parent)
         try:
@@ -44,17 +43,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with open(temporary, "rb") as handle:
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
+            sync_folder(path.parent)
         except BaseException:
             remove_if_there(temporary)
             remove_empty(made)
             raise
-
-
-def flush_to_disk(*handles: IO) -> None:
-    """Wait until what was written to open files is on the disk."""
-    for handle in handles:
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 def flush_streams() -> None:
@@ -83,14 +76,17 @@ def create_json(path: Path, value: Any) -> bool:
 
     Of several processes that try at once, one does.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".json", encoding="utf-8") as handle:
-        json.dump(value, handle, indent=2)
-        flush_to_disk(handle)
+    temporary = path.with_name(temporary_name(path.name))
+    with writing(path):
+        make_folders(path.parent)
         try:
-            os.link(handle.name, path)
+            write_json(temporary, value)
+            os.link(temporary, path)
+            sync_folder(path.parent)
         except FileExistsError:
             return False
+        finally:
+            remove_if_there(temporary)
     return True
 
 

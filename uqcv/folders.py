@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from typing import IO, Any
 from uqcv.errors import InputError, OutputError, system_error
 
 LOCK_FILE = ".lock"
+FAILURES = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # of a disk; anything else means that it cannot be asked
 
 
 @contextmanager
@@ -36,10 +39,60 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; return the new ones, the deepest first."""
+    """Make a folder and those above it, on the disk too; return the new ones, the deepest first."""
     new = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    for path in new:
+        sync_folder(path.parent)
     return new
+
+
+def temporary_name(name: str) -> str:
+    """Return a name for what is in the making; it says which process is at it."""
+    return f".{os.getpid()}.{name}"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed left in the making, in a folder and all below it."""
+    for path in sorted(folder.rglob(".*.*")):
+        maker = re.match(r"\.(\d+)\.", path.name)
+        if maker and not _is_running(int(maker[1])):
+            shutil.rmtree(path, ignore_errors=True)
+            remove_if_there(path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk: a power cut could else undo a rename.
+
+    A file system that does not know this for folders is taken as it is.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno in FAILURES:
+            raise
+
+
+def sync_files(folder: Path) -> None:
+    """Wait until the files that lie in a folder are on the disk, whoever has written them."""
+    for path in folder.iterdir():
+        if path.is_file():
+            with open(path, "rb") as handle:
+                os.fsync(handle.fileno())
 
 
 def remove_if_there(path: Path) -> None:
@@ -126,10 +179,11 @@ def staged(folder: Path) -> Iterator[Path]:
     with writing(folder):
         new = make_folders(folder)
         try:
-            with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+            with tempfile.TemporaryDirectory(prefix=temporary_name("partial-"), dir=folder) as scratch:
                 yield Path(scratch)
                 for path in sorted(Path(scratch).iterdir()):
                     os.replace(path, folder / path.name)
+            sync_folder(folder)
         except BaseException:
             remove_empty(new)
             raise

@@ -45,6 +45,19 @@ def test_a_stage_with_a_result_does_nothing(copied, stage_of, files_of):
     assert files_of(copied.path) == before
 
 
+def test_what_a_crash_left_beside_a_result_is_removed(copied, stage_of):
+    """Each had come to its end, and was killed before it could clear up."""
+    paths = copied.generation(0)
+    walker = paths.walkers / "walker-01"
+    leftovers = [paths.checkpoint, walker / "checkpoint.zip", walker / "checkpoint.zip.diary"]
+    for path in leftovers:
+        path.write_bytes(b"of no use any more")
+    work = stage_of(0)
+    work.train()
+    work.sample()
+    assert [path for path in leftovers if path.exists()] == []
+
+
 def test_the_first_data_are_the_initial_ones(copied):
     first = copied.generation(0)
     assert first.training.read_bytes() == copied.initial.read_bytes()

@@ -104,6 +104,16 @@ def test_a_killed_process_goes_on(tmp_path, copper):
     assert (tmp_path / "killed.xyz").read_bytes() == (tmp_path / "whole.xyz").read_bytes()
 
 
+@pytest.mark.parametrize(("seconds", "syncs"), [(0.0, 10), (1e9, 1)])
+def test_a_power_cut_costs_no_more_than_a_moment(springs, structures, tmp_path, monkeypatch, seconds, syncs):
+    """The journal is on the disk every so many seconds and at the end."""
+    journal, seen, sync = tmp_path / "l.xyz.journal", [], os.fsync
+    monkeypatch.setattr("uqcv.labeling.batch.SECONDS_BETWEEN_SYNCS", seconds)
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(os.fstat(handle).st_ino), sync(handle)))
+    label_structures(springs, structures, tmp_path / "l.xyz")
+    assert seen.count(journal.stat().st_ino) == syncs
+
+
 def test_a_journal_of_another_task_is_refused(springs, structures, tmp_path):
     path = tmp_path / "l.xyz"
     label_structures(springs, structures, path)

@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from uqcv.errors import InputError
+from uqcv.files import write_text
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.loss import loss_of, measure_errors
 from uqcv.potentials.settings import TrainingSettings
@@ -82,6 +83,24 @@ def test_a_stopped_run_goes_on_to_the_same_weights(fresh, data, tmp_path, k):
     assert epochs == list(range(k + 1, SETTINGS.epochs + 1)), "finished epochs are not done again"
     assert same(resumed, whole)
     assert history.read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_a_crash_between_the_checkpoint_and_the_losses(fresh, data, tmp_path, monkeypatch):
+    """In the last epoch: its line is there in the end, and once."""
+    checkpoint, history = tmp_path / "training.pt", tmp_path / "history.csv"
+
+    def crash_at_the_end(path, text) -> None:
+        if text.count("\n") > SETTINGS.epochs:
+            raise Stopped
+        write_text(path, text)
+
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr("uqcv.potentials.training.write_text", crash_at_the_end)
+        train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint, history_path=history)
+    train(fresh(), *data, SETTINGS, 0, checkpoint=checkpoint, history_path=history)
+    assert [line.split(",")[0] for line in history.read_text().splitlines()[1:]] == [
+        str(epoch + 1) for epoch in range(SETTINGS.epochs)
+    ]
 
 
 def test_a_finished_run_is_not_done_again(fresh, data, tmp_path):

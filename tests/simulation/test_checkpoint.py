@@ -94,7 +94,7 @@ def make_run(tmp_path, monkeypatch, bundle, topology_path, frames):
 
 
 @pytest.mark.parametrize("name", BIASES)
-@pytest.mark.parametrize("cut", [PACE * 3, PACE * 3 + 1, PACE * 4 + 3])
+@pytest.mark.parametrize("cut", [PACE * 3, PACE * 3 + 1, PACE * 4 + 3, N_STEPS])
 def test_goes_on_bit_for_bit(name, cut, make_run, bundle):
     text = text_of(bundle, name)
     whole = make_run("whole", text)

@@ -229,11 +229,11 @@ def interrupted_then_again(items: tuple[WalkerPlan, tuple[int, ...]], progress) 
 
 @pytest.fixture(scope="module")
 def resumed(plans) -> tuple[WalkerPlan, WalkerPlan]:
-    """A walker that was interrupted twice, and one that was not; hills fall on frames and between them."""
+    """A walker interrupted thrice, once after its last step, and one that was not; hills fall on frames and between."""
     text = plans["finished"].plumed.replace(f"PACE={STRIDE}", "PACE=3")
     base = replace(plans["finished"], plumed=text, dtype="float32")
     killed, whole = (replace(base, folder=base.folder.with_name(name)) for name in ("killed", "whole"))
-    run_in_processes(interrupted_then_again, [(killed, (12, 24)), (whole, ())], 1)
+    run_in_processes(interrupted_then_again, [(killed, (12, 24, STEPS)), (whole, ())], 1)
     return killed, whole
 
 

@@ -84,6 +84,7 @@ class Generation:
     def train(self) -> None:
         """Train the potential, from the last generation's if there is one."""
         if self.paths.potential.is_file():
+            self.paths.checkpoint.unlink(missing_ok=True)  # a run may have been killed just before
             return
         torch.manual_seed(self._seed("weights"))
         training = self._dataset(self.paths.training)

@@ -19,6 +19,7 @@ from uqcv.active_learning.state import CampaignFolder, CampaignState
 from uqcv.config import Config, first_difference
 from uqcv.errors import InputError
 from uqcv.files import read_yaml
+from uqcv.folders import remove_leftovers
 from uqcv.processes import available_cores
 from uqcv.progress import say
 
@@ -71,6 +72,7 @@ class Campaign:
             torch.set_num_threads(available_cores())
             say(f"{self.config.name}: seed {self.config.seed}, {self.config.sampling.sampler}, in {self.folder.path}")
             facts = prepare(self.config, self.folder)
+            remove_leftovers(self.folder.path)
             self._move(self.state.generation, self.state.stage, finished=False, reason="")
             while not self.state.finished:
                 self._generation(self.state.generation, facts)

@@ -16,7 +16,7 @@ from torch import Tensor
 import uqcv
 from uqcv.errors import BundleError, InputError
 from uqcv.files import read_json, write_json
-from uqcv.folders import make_folders, remove_empty, writing
+from uqcv.folders import make_folders, remove_empty, sync_folder, writing
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import read_tensors, save_tensors
@@ -233,6 +233,7 @@ def _replace(folder: Path, new: Path) -> None:
     if folder.is_dir():
         folder.rename(before)
     new.rename(folder)
+    sync_folder(folder.parent)
     shutil.rmtree(before, ignore_errors=True)
 
 

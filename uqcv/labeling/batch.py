@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -21,10 +22,11 @@ import numpy as np
 
 from uqcv.errors import InputError, LabelingError
 from uqcv.files import write_json
-from uqcv.folders import hold, make_folders, remove_if_there, writing
+from uqcv.folders import hold, make_folders, remove_if_there, sync_folder, writing
 from uqcv.labeling.reference import ReferenceMethod
 from uqcv.structures import Structure, write_structures
 
+SECONDS_BETWEEN_SYNCS = 1.0  # of work that a power cut may cost; each takes a disk some milliseconds
 BEGINNING = b'{"task": "'  # of every line of a journal
 
 
@@ -75,6 +77,7 @@ def label_structures(
     with writing(journal):
         make_folders(journal.parent)
         handle = open(journal, "ab+", buffering=0)
+        sync_folder(journal.parent)
     with handle:
         hold(handle, f"{path}: another labelling is at work on it; wait for it, or give another --out")
         with _without_empty(journal):
@@ -97,10 +100,14 @@ def _go_on(
     journal: Path,
     progress: Callable[[int, int], None] | None,
 ) -> None:
+    synced = time.monotonic()
     for k in range(len(entries), len(structures)):
         entries.append(_entry(method, structures[k]))
         with writing(journal):
             _append(handle, json.dumps(entries[-1]))
+            if time.monotonic() - synced >= SECONDS_BETWEEN_SYNCS or k == len(structures) - 1:
+                os.fsync(handle.fileno())
+                synced = time.monotonic()
         if progress:
             progress(k + 1, len(structures))
 

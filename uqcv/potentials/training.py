@@ -109,7 +109,7 @@ def train(
     """
     state = _start(potential, settings, len(training), warm)
     identity = _identity(potential, training, validation, settings, seed, warm)
-    _resume(state, checkpoint, identity)
+    _resume(state, checkpoint, identity, history_path)
     epochs, cores = n_epochs(settings, warm), training_cores(settings, len(training), warm)
     with limited_threads(cores.threads), closing(_gradients(potential, training, settings, warm, cores)) as gradients:
         while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
@@ -192,7 +192,7 @@ def _identity(
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def _resume(state: _State, checkpoint: Path | None, identity: str) -> None:
+def _resume(state: _State, checkpoint: Path | None, identity: str, history_path: Path | None) -> None:
     if checkpoint is None or not checkpoint.exists():
         return
     kind, advice = "a training checkpoint", "delete it to train from the start"
@@ -201,12 +201,17 @@ def _resume(state: _State, checkpoint: Path | None, identity: str) -> None:
         raise InputError(f"{checkpoint}: is not {kind}; {advice}")
     if saved.pop("identity", None) == identity:
         state.restore(saved)
+        _write_history(state, history_path)  # a run may have been killed before it wrote that of its last epoch
 
 
 def _save(state: _State, checkpoint: Path | None, identity: str, history_path: Path | None) -> None:
     if checkpoint is not None:
         save_tensors(state.to_dict() | {"identity": identity}, checkpoint)
-    if history_path is not None:
+    _write_history(state, history_path)
+
+
+def _write_history(state: _State, path: Path | None) -> None:
+    if path is not None:
         text = io.StringIO()
         csv.writer(text).writerows([HISTORY_COLUMNS, *state.history])
-        write_text(history_path, text.getvalue())
+        write_text(path, text.getvalue())

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uqcv.files import read_json, read_with
+from uqcv.folders import remove_leftovers
 from uqcv.processes import available_cores, run_in_processes
+from uqcv.simulation.checkpoint import remove_checkpoint
 from uqcv.simulation.identity import read_identity, require_same
 from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd, WalkerPlan
 
@@ -45,13 +47,26 @@ def run_walkers(
                 shutil.rmtree(folder, ignore_errors=True)
         elif (plan.folder / PLAN_FILE).is_file():
             require_same(read_identity(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))
-    open_plans = [p for p in plans if not (p.folder / END_FILE).is_file()]
-    for plan in open_plans:
-        if not (plan.folder / CHECKPOINT_FILE).is_file():
-            shutil.rmtree(plan.folder, ignore_errors=True)
+    open_plans = []
+    for plan in plans:
+        if (plan.folder / END_FILE).is_file():
+            remove_checkpoint(plan.folder / CHECKPOINT_FILE)  # a walker may have been killed just before it would
+        else:
+            open_plans.append(plan)
+            _tidy(plan)
     sharing = sum(plan.shared_folder is not None for plan in plans)
     run_in_processes(_run, open_plans, n_processes or max(sharing, available_cores()), report, _name)
     return [read_end(plan.folder) for plan in plans]
+
+
+def _tidy(plan: WalkerPlan) -> None:
+    """Remove what a walker that was killed cannot go on with."""
+    if plan.shared_folder is not None:
+        remove_leftovers(plan.shared_folder)
+    if (plan.folder / CHECKPOINT_FILE).is_file():
+        remove_leftovers(plan.folder)
+    else:
+        shutil.rmtree(plan.folder, ignore_errors=True)
 
 
 def _run(plan: WalkerPlan, progress: Callable[[int], None]) -> None:

@@ -6,13 +6,14 @@ has the same name and other values. Whatever an input reads is therefore looked 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uqcv.errors import IdentityError, InputError
-from uqcv.files import create_json, flush_to_disk, write_json
+from uqcv.files import create_json, write_json
 from uqcv.folders import remove_if_there
 from uqcv.simulation.exported_cvs import collective_variable
 from uqcv.simulation.identity import read_identity, require_same
@@ -193,7 +194,7 @@ def cut_torn_line(path: Path) -> None:
     if content and not content.endswith(b"\n"):
         with open(path, "rb+") as handle:
             handle.truncate(content.rfind(b"\n") + 1)
-            flush_to_disk(handle)
+            os.fsync(handle.fileno())
 
 
 def _meaning(action: Action) -> str:

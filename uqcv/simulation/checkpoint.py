@@ -101,7 +101,7 @@ class Checkpoint:
     @property
     def diary(self) -> Path:
         """What PLUMED was told."""
-        return self.path.with_name(f"{self.path.name}.diary")
+        return _diary_of(self.path)
 
     def start(self) -> dict[str, Any] | None:
         """Go on from the checkpoint if there is one, else from the present state; return the notes that it holds.
@@ -127,6 +127,8 @@ class Checkpoint:
             self._network.cv.recall(content.neighbors)
         diary = content.header["diary"]
         self._keep_diary(diary and DiaryMark(**diary))
+        if content.header.get("evaluated"):
+            self._context.getState(energy=True)
         notes: dict[str, Any] = content.header["notes"]
         return notes
 
@@ -163,6 +165,8 @@ class Checkpoint:
             "identity": self._identity,
             "outputs": [asdict(OutputMark.of(self.path.parent, name)) for name in self._outputs],
             "diary": mark and asdict(mark),
+            # Then PLUMED deposits and writes for this step, even if it is the last and no later one asks for it.
+            "evaluated": self._bias is not None and self._bias.bridge.pending == step,
             "notes": notes,
         }
         state = self._context.getState(positions=True, velocities=True, parameters=True, integratorParameters=True)
@@ -196,8 +200,17 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove checkpoint and diary: the run has ended."""
-        for path in (self.path, self.diary):
-            path.unlink(missing_ok=True)
+        remove_checkpoint(self.path)
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and its diary, if they are there."""
+    for each in (path, _diary_of(path)):
+        each.unlink(missing_ok=True)
+
+
+def _diary_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.diary")
 
 
 def _identity_of(context: openmm.Context) -> dict[str, Any]:

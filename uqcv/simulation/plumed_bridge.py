@@ -312,6 +312,11 @@ class PlumedBridge:
             raise UqcvError("no diary was kept of this bias from its first step on: it cannot be restored")
         return self._diary.mark()
 
+    @property
+    def pending(self) -> int | None:
+        """Step that was evaluated and not yet committed, if there is one."""
+        return self._pending
+
     def discard(self) -> None:
         """Forget the step that was evaluated last: nothing is deposited or written for it."""
         self._pending = None

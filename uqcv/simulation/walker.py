@@ -20,7 +20,8 @@ from openmm import app, unit
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
-from uqcv.files import digest, flush_to_disk, write_json, write_text
+from uqcv.files import digest, write_json, write_text
+from uqcv.folders import sync_files
 from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.dynamics import langevin_context
@@ -332,5 +333,6 @@ class _Walker:
     def close(self) -> None:
         if self._bias is not None:
             self._bias.close()
-        flush_to_disk(self._rows, self._frames)  # before end.json says that they are whole
         self._files.close()
+        for folder in filter(None, (Path(), self.plan.shared_folder)):
+            sync_files(folder)  # before end.json says that they are whole, those of PLUMED too
