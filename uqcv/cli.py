@@ -302,10 +302,10 @@ def doctor(
 
     The exit code is 0 if all is well and 1 if anything is wrong. Everything happens in a temporary folder.
     """
+    from uqcv.doctor.diagnosis import diagnose
     from uqcv.doctor.given import require_given
     from uqcv.doctor.registry import chosen_checks
     from uqcv.doctor.report import print_json, print_lines
-    from uqcv.doctor.runner import diagnose
 
     require_given(bundle, structure, plumed)
     findings = diagnose(chosen_checks(bundle is not None, plumed is not None), bundle, structure, plumed)

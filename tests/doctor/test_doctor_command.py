@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from uqcv import cli
-from uqcv.doctor import runner
+from uqcv.doctor import diagnosis
 from uqcv.doctor.check import Finding
 from uqcv.doctor.stack import container_share
 
@@ -22,7 +22,7 @@ def doctor(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run(findings: list[Finding], *arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(runner, "diagnose", lambda *_: iter(findings))
+        monkeypatch.setattr(diagnosis, "diagnose", lambda *_: iter(findings))
         monkeypatch.setattr(sys, "argv", ["uqcv", "doctor", *arguments])
         with pytest.raises(SystemExit) as end:
             cli.main()
@@ -62,7 +62,7 @@ def test_for_scripts(doctor):
 def test_the_process_that_reports_loads_nothing_heavy():
     """What is broken may not break the doctor."""
     code = (
-        "import sys, uqcv.doctor.runner, uqcv.doctor.registry, uqcv.doctor.report, uqcv.doctor.given\n"
+        "import sys, uqcv.doctor.diagnosis, uqcv.doctor.registry, uqcv.doctor.report, uqcv.doctor.given\n"
         "print(sorted({'torch', 'openmm', 'mdtraj', 'ase', 'plumed', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

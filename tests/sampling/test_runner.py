@@ -1,29 +1,17 @@
 """Walkers in processes of their own: what has ended stays, what was interrupted goes on."""
 
 import multiprocessing
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from brief_walkers import ANYTHING_GOES, SETTINGS, wait_until
 
 from uqcv.errors import IdentityError, InputError
 from uqcv.files import write_json
 from uqcv.sampling.runner import read_end, run_walkers
-from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import plan_walkers
 from uqcv.simulation.checkpoint import read_checkpoint
-from uqcv.simulation.validity import ValiditySettings
-
-SETTINGS = SamplingSettings(
-    sampler="unbiased", walkers=2, length=20.0, frame_interval=5.0, compiled=False, ceiling_error=1000.0,
-    max_energy=1000.0, max_temperature_ratio=100.0, temperatures=(100.0,),
-)  # fmt: skip
-
-# The potential of the tests holds no molecule together for long.
-ANYTHING_GOES = ValiditySettings(
-    max_bond_stretch=1e9, min_bond_ratio=0, min_angle_ratio=0, new_bond=0, min_contact=0, keep_chirality=False
-)
 
 
 @pytest.fixture
@@ -117,10 +105,3 @@ def test_a_walker_that_was_killed_goes_on_from_its_checkpoint(bundle, site, fram
     for name in ("frames.csv", "HILLS", "COLVAR", "trajectory.dcd"):
         one, other = ((plan[0].folder / name).read_bytes() for plan in (killed, whole))
         assert one[276:] == other[276:], name  # the head of a DCD file holds the time of day
-
-
-def wait_until(is_so, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_runner import ANYTHING_GOES, SETTINGS, wait_until
+from brief_walkers import ANYTHING_GOES, SETTINGS, wait_until
 
 from uqcv.errors import IdentityError, UqcvError
 from uqcv.processes import run_in_processes

@@ -284,7 +284,8 @@ class PlumedBridge:
         if self._memory.foreign is not None:
             raise PlumedInputError(
                 f"the input has {self._memory.foreign}: what PLUMED then reads changes while it runs, and a checkpoint "
-                "cannot bring it back; leave it out (a checkpoint needs no RESTART), or run without a checkpoint"
+                "cannot bring it back; leave it out (a checkpoint needs no RESTART), use no checkpoint, or, where "
+                "METAD's hills are all that walkers share and remember, write RESTART in the first line"
             )
         if self._committed >= 0:
             raise UqcvError(f"step {self._committed} is done already: keep the diary from the first step on")

@@ -4,10 +4,10 @@ import tempfile
 
 import pytest
 
-from uqcv.doctor import runner
+from uqcv.doctor import diagnosis
 from uqcv.doctor.check import REPORT, Check
+from uqcv.doctor.diagnosis import diagnose
 from uqcv.doctor.registry import BUNDLE, PLUMED_FILE, STACK, chosen_checks
-from uqcv.doctor.runner import diagnose
 
 
 def check(name: str, *needs: str, is_fresh: bool = False) -> Check:
@@ -44,7 +44,7 @@ def test_a_process_that_ends_is_a_finding():
 
 
 def test_what_hangs_is_a_finding(monkeypatch):
-    monkeypatch.setattr(runner, "LONGEST", 1.0)
+    monkeypatch.setattr(diagnosis, "LONGEST", 1.0)
     hangs, fine = found(check("hangs"), check("fine"))
     assert hangs[1:3] == (False, "no answer within 1 s") and fine[1] is True
 
