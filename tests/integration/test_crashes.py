@@ -186,7 +186,7 @@ def test_some_of_all_crashes(undisturbed, resumers, tmp_path, capsys):
     crashes = undisturbed.crashes()
     turning = [crash for name in TURNING_POINTS if (crash := last_of(name, crashes)) is not None]
     assert len(turning) > 4
-    spread = random.Random(5).sample(range(len(crashes)), 12)
+    spread = random.Random(5).sample(range(len(crashes)), 6)
     check([*turning, *(crashes[k] for k in spread)], undisturbed, resumers, tmp_path, capsys)
 
 

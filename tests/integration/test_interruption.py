@@ -92,13 +92,6 @@ def check(start, run, yaml: Path, folder: Path, undisturbed, moments: list[tuple
     assert (state["labels"], state["finished"]) == (n_labels(folder), True)
 
 
-def test_killed_at_three_moments(start_uqcv, run_uqcv, campaign_yaml, undisturbed, tmp_path):
-    chance = random.Random(4)
-    stages = sorted(chance.sample(["train", "sample", "harvest"], 3), key=STAGES.index)
-    moments = [(stage, chance.uniform(0.0, 0.3)) for stage in stages]
-    check(start_uqcv, run_uqcv, campaign_yaml, tmp_path / "run", undisturbed, moments, signal.SIGKILL)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_killed_at_ten_moments(start_uqcv, run_uqcv, campaign_yaml, undisturbed, tmp_path, seed):

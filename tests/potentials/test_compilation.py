@@ -99,6 +99,7 @@ def test_a_cache_that_cannot_be_made_is_left_to_torch(monkeypatch, tmp_path):
     assert CACHE_VARIABLE not in os.environ
 
 
+@pytest.mark.slow
 def test_another_process_uses_it_again_for_a_retrained_potential(bundle, molecule, tmp_path):
     """The second process has other weights and other mixtures, and compiles nothing."""
     first = bundle.save(tmp_path / "first")

@@ -11,6 +11,7 @@ from uqcv.errors import IdentityError, InputError
 from uqcv.labeling.openmm_forcefield import langevin
 from uqcv.simulation.bias_files import BiasFiles, identity_file, require_whole
 from uqcv.simulation.forces import add_plumed
+from uqcv.simulation.plumed_input import import_modules
 
 METAD = "m: METAD ARG=u.py-mean SIGMA=0.3 HEIGHT=1 PACE=2 FILE=HILLS FMT=%25.17g"
 PRINT = "PRINT ARG=u.py-mean,m.bias FILE=COLVAR STRIDE=1"
@@ -188,3 +189,17 @@ def test_own_hills_of_a_walker_are_made_ready(tmp_path, monkeypatch):
     for refuse in (other.require_same, other.make_ready):
         with pytest.raises(IdentityError, match="x/H is of PLUMED input with `d: DISTANCE ATOMS=1,2`"):
             refuse()
+
+
+def test_shared_hills_that_nobody_knows(bundle, exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = f"RESTART\nu: PYCVINTERFACE ATOMS=1-22 IMPORT={exported[1]}\n{METAD} WALKERS_N=2 WALKERS_ID=0"
+    import_modules(text, exported[0])
+    files = BiasFiles.of(text)
+    Path("HILLS.1").write_text("")
+    files.require_same()
+    Path("HILLS.1").write_text("#! FIELDS\n 1\n")
+    with pytest.raises(IdentityError, match=r"HILLS: nothing says which uncertainty .*HILLS.identity.json is missing"):
+        files.require_same()
+    identity_file(Path("HILLS")).write_text(f'{{"collective variable": "{bundle.short_hash}"}}')
+    files.require_same()

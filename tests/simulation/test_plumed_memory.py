@@ -118,7 +118,7 @@ def test_what_reads_files_that_change_keeps_no_diary(change, named, make_bridge)
     first = make_bridge(INPUTS["metad"], 2)
     drive(first, range(8))
     first.close()  # its HILLS is what a RESTART reads
-    with pytest.raises(PlumedInputError, match=f"the input has {named}: .* run without a checkpoint"):
+    with pytest.raises(PlumedInputError, match=f"the input has {named}: .* use no checkpoint"):
         make_bridge(change(INPUTS["metad"]), 2).keep_diary(Path("diary"))
 
 

@@ -49,6 +49,12 @@ class SharedHills:
         """Return the file of a walker."""
         return self.base.with_name(f"{self.base.name}.{walker}")
 
+    @property
+    def are_there(self) -> bool:
+        """Whether a walker has deposited any."""
+        files = map(self.file, range(self.n_walkers))
+        return any(path.stat().st_size for path in files if path.is_file())
+
     def make_ready(self) -> None:
         """Make the files that PLUMED would miss on a restart, and cut off what a killed walker began to write."""
         if self.restarts:
@@ -114,6 +120,8 @@ class BiasFiles:
         for hills in self.shared:
             if identity_file(hills.base).is_file():
                 self._require(read_identity(identity_file(hills.base)), hills.base)
+            elif self.is_ours and hills.are_there:
+                raise IdentityError(self._unknown(hills.base))
         for path in filter(Path.is_file, self.read):
             if identity_file(path).is_file():
                 self._require(read_identity(identity_file(path)), path)
@@ -182,7 +190,9 @@ def require_whole(path: Path) -> None:
     """
     content = path.read_bytes()
     if not content.strip():
-        raise InputError(f"{path}: it is empty, and RESTART would go on without any bias; leave RESTART out")
+        raise InputError(
+            f"{path}: it is empty, and RESTART would find nothing in it; remove it, or leave out RESTART"
+        )
     if not content.endswith(b"\n"):
         line = content.count(b"\n") + 1
         raise InputError(f"{path}: line {line} has no end, and PLUMED would leave it out; complete or delete that line")
