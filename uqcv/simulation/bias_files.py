@@ -190,9 +190,7 @@ def require_whole(path: Path) -> None:
     """
     content = path.read_bytes()
     if not content.strip():
-        raise InputError(
-            f"{path}: it is empty, and RESTART would find nothing in it; remove it, or leave out RESTART"
-        )
+        raise InputError(f"{path}: it is empty, and RESTART would find nothing in it; remove it, or leave out RESTART")
     if not content.endswith(b"\n"):
         line = content.count(b"\n") + 1
         raise InputError(f"{path}: line {line} has no end, and PLUMED would leave it out; complete or delete that line")
