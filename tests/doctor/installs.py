@@ -114,7 +114,7 @@ def mistake(file: str, right: str, wrong: str) -> Callable[[Path, Environment], 
 
 # Those that show no other check than some install before; they take as long.
 SLOW = (
-    "PyPI's wrapper alone", "a kernel that aborts", "a virial of the wrong sign",
+    "PyPI's wrapper alone", "a kernel that aborts", "an old torch", "a virial of the wrong sign",
     "no PLUMED", "a kernel that is no library", "no OpenMM", "too many threads", "a bias that is fused wrongly",
     "a checkpoint that forgets PLUMED",
 )  # fmt: skip

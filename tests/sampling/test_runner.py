@@ -71,6 +71,7 @@ def test_an_end_that_says_something_else(tmp_path):
         read_end(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_walker_that_was_killed_goes_on_from_its_checkpoint(bundle, site, frames, alive):
     """Real processes, SIGKILL in the middle, metadynamics: the same frames, hills and COLVAR as without."""
     settings = SETTINGS.model_copy(

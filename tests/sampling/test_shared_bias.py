@@ -28,7 +28,7 @@ SHARED = SETTINGS.model_copy(
     update={
         "sampler": "metadynamics",
         "walkers": 4,
-        "length": 200.0,
+        "length": 120.0,
         "validity": ANYTHING_GOES,
         "dtype": "float64",
         "bias": BiasSettings(shared=True, pace=PACE, height=0.5, bias_factor=BIAS_FACTOR, sigma=0.3, wall_error=1000.0),

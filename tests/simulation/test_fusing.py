@@ -74,7 +74,7 @@ def simulate(bundle, topology_path, start, text: str, fused: bool, n_steps: int)
     return np.array(positions)
 
 
-@pytest.mark.parametrize("name", ["metad", "opes", "wall"])
+@pytest.mark.parametrize("name", ["metad", *(pytest.param(n, marks=pytest.mark.slow) for n in ("opes", "wall"))])
 def test_fused_and_unfused_trajectories_and_hills(name, here, bundle, topology_path, frames):
     text, results, hills = text_of(bundle, ACTIONS[name]), [], []
     for fused in (False, True):

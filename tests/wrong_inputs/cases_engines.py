@@ -28,8 +28,6 @@ TEMPLATES = (
          written("mine.dat", U + "METAD ARG=${cv} SIGMA=0.1 HIGHT=1 PACE=5\n"), leaves=("out*",)),
     Case("a module that is not there", f"{SAMPLE}mine.dat",
          written("mine.dat", "u: PYCVINTERFACE ATOMS=${atoms} IMPORT=nothing\n"), leaves=("out*",)),
-    Case("fewer atoms than the model has", f"{SAMPLE}mine.dat",
-         written("mine.dat", "u: PYCVINTERFACE ATOMS=1-21 IMPORT=${module}\n"), leaves=("out*",)),
     Case("atoms in another order", f"{SAMPLE}mine.dat",
          written("mine.dat", "u: PYCVINTERFACE ATOMS=2,1,3-22 IMPORT=${module}\n"), leaves=("out*",)),
     Case("a grid that ends before the uncertainty begins", f"{SAMPLE}mine.dat",
