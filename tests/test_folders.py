@@ -84,10 +84,22 @@ def test_what_a_killed_process_was_making_is_removed(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     gone = process.pid
-    for name in (f".{gone}.weights.pt", f"labels/.{gone}.labels.json", f".{gone}.partial-x/.{gone}.map.png"):
+    for name in (
+        f".uqcv-{gone}.weights.pt",
+        f"labels/.uqcv-{gone}.labels.json",
+        f".uqcv-{gone}.partial-x/.uqcv-{gone}.map.png",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("half")
-    stays = [".12ab.x", ".config.yaml", ".lock", f".{os.getppid()}.x", temporary_name("x"), f"{gone}.x"]
+    stays = [
+        ".12ab.x",
+        ".config.yaml",
+        ".lock",
+        f".uqcv-{os.getppid()}.x",
+        temporary_name("x"),
+        f"{gone}.x",
+        f".{gone}.backup",
+    ]
     for name in stays:
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path)

@@ -81,13 +81,23 @@ def create_json(path: Path, value: Any) -> bool:
         make_folders(path.parent)
         try:
             write_json(temporary, value)
-            os.link(temporary, path)
+            _link(temporary, path)
             sync_folder(path.parent)
         except FileExistsError:
             return False
         finally:
             remove_if_there(temporary)
     return True
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links; whoever reads at this very moment may see half
+        with open(target, "xb") as handle:
+            handle.write(source.read_bytes())
 
 
 def read_json(path: Path, advice: str = MEND) -> Any:

@@ -49,13 +49,13 @@ def make_folders(folder: Path) -> list[Path]:
 
 def temporary_name(name: str) -> str:
     """Return a name for what is in the making; it says which process is at it."""
-    return f".{os.getpid()}.{name}"
+    return f".uqcv-{os.getpid()}.{name}"
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed left in the making, in a folder and all below it."""
-    for path in sorted(folder.rglob(".*.*")):
-        maker = re.match(r"\.(\d+)\.", path.name)
+    for path in sorted(folder.rglob(".uqcv-*")):
+        maker = re.match(r"\.uqcv-(\d+)\.", path.name)
         if maker and not _is_running(int(maker[1])):
             shutil.rmtree(path, ignore_errors=True)
             remove_if_there(path)
@@ -90,9 +90,10 @@ def sync_folder(folder: Path) -> None:
 def sync_files(folder: Path) -> None:
     """Wait until the files that lie in a folder are on the disk, whoever has written them."""
     for path in folder.iterdir():
-        if path.is_file():
-            with open(path, "rb") as handle:
-                os.fsync(handle.fileno())
+        with suppress(FileNotFoundError):  # another process may be at work there
+            if path.is_file():
+                with open(path, "rb") as handle:
+                    os.fsync(handle.fileno())
 
 
 def remove_if_there(path: Path) -> None:

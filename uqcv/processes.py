@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -34,8 +35,8 @@ def run_in_processes(
     """Call `function(item, progress)` for each item, each in a fresh process with one thread.
 
     The function leaves its result in files. One that dies does so alone: the others go on to their end, and then its
-    error is raised here. Only wrong input, which the others have too, ends all at once. Processes end by themselves if
-    this one is killed.
+    error is raised here. Only wrong input that is met before anything is done, and that the others have too, ends all
+    at once. Processes end by themselves if this one is killed.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ class _Pool:
                 counts = sum(counter.value for _, _, counter, _ in self._running)
                 report(self._done + counts, f"{total - len(waiting) - len(self._running)} of {total} ended")
         if self._errors:
-            raise self._errors[0]
+            raise _all_in_one(self._errors)
 
     def _start(self, item: Any) -> None:
         ours, theirs = self._spawn.Pipe(duplex=False)
@@ -99,13 +100,15 @@ class _Pool:
             self._running.remove(entry)
             self._done += counter.value
             if process.exitcode != 0:
-                self._note(_error_of(process.exitcode, connection), item)
+                self._note(_error_of(process.exitcode, connection), item, has_begun=counter.value > 0)
 
-    def _note(self, error: UqcvError, item: Any) -> None:
+    def _note(self, error: UqcvError, item: Any, has_begun: bool) -> None:
         named = error if self._name is None else type(error)(f"{self._name(item)}: {error}")
-        if isinstance(error, InputError):
+        if isinstance(error, InputError) and not has_begun:
             raise named from error
         self._errors.append(named)
+        if self._running:
+            print(f"uqcv: {named}; the others go on", file=sys.stderr)
 
     def kill(self) -> None:
         for process, _, _, _ in self._running:
@@ -121,6 +124,12 @@ def _error_of(exitcode: int | None, connection: Connection) -> UqcvError:
     except EOFError:
         pass
     return ended(exitcode)
+
+
+def _all_in_one(errors: Sequence[UqcvError]) -> UqcvError:
+    first, *others = errors
+    more = f" (and {len(others)} more, said above)" if others else ""
+    return type(first)(f"{first}{more}") if more else first
 
 
 def ended(exitcode: int | None) -> UqcvError:

@@ -198,7 +198,7 @@ def test_all_crashes(undisturbed, resumers, tmp_path, capsys):
 @pytest.mark.slow
 def test_all_crashes_of_a_walker_that_goes_on_after_a_crash(undisturbed, watch, resumers, tmp_path, capsys):
     """It does what no other does: cuts files back, tells PLUMED its diary, replaces what it had exported."""
-    first = [c for c in undisturbed.crashes() if re.search(r"walker-01/\.\d+\.checkpoint.zip$", c.event.path)][-1]
+    first = [c for c in undisturbed.crashes() if re.search(r"walker-01/\.uqcv-\d+\.checkpoint.zip$", c.event.path)][-1]
     again = watch(first.files)
     assert differences(again.end, undisturbed.end) == []
     ended = next(k for k, event in enumerate(again.events) if event.path.endswith("walker-01/end.json"))

@@ -32,6 +32,9 @@ def test_every_sampler_has_a_template_or_needs_none(root):
         {"bias": {"component": "median"}},
         {"bias": {"hight": 1}},
         {"walker": 3},
+        {"bias": {"shared": True}, "walkers": 1},
+        {"bias": {"shared": True}, "sampler": "opes"},
+        {"bias": {"shared": True}, "temperatures": [300, 400]},
     ],
 )
 def test_what_cannot_be_meant(wrong):

@@ -12,17 +12,20 @@ from uqcv.labeling.openmm_forcefield import langevin
 from uqcv.simulation.bias_files import BiasFiles, identity_file, require_whole
 from uqcv.simulation.forces import add_plumed
 from uqcv.simulation.plumed_input import import_modules
+from uqcv.simulation.plumed_memory import plumed_memory
 
 METAD = "m: METAD ARG=u.py-mean SIGMA=0.3 HEIGHT=1 PACE=2 FILE=HILLS FMT=%25.17g"
 PRINT = "PRINT ARG=u.py-mean,m.bias FILE=COLVAR STRIDE=1"
 
 
 @pytest.mark.parametrize(
-    ("text", "written", "read"),
+    ("text", "written", "read"),  # appended files behind a +
     [
         ("METAD ARG=d", ["HILLS"], []),
         ("METAD ARG=d FILE=a GRID_WFILE=g GRID_RFILE=h", ["a", "g"], ["h"]),
-        ("RESTART\nMETAD ARG=d FILE=a\nPRINT ARG=d FILE=b", ["a", "b"], ["a", "b"]),
+        ("RESTART\nMETAD ARG=d FILE=a\nPRINT ARG=d FILE=b", ["a", "b"], ["a", "+b"]),
+        ("RESTART\nMETAD ARG=d FILE=a RESTART=AUTO", ["a"], ["a"]),
+        ("PBMETAD ARG=d,e RESTART=YES", ["HILLS.d", "HILLS.e"], ["HILLS.d", "HILLS.e"]),
         ("METAD ARG=d FILE=a\nRESTART\nPRINT ARG=d FILE=b RESTART=NO", ["a", "b"], []),
         ("METAD ARG=d FILE=a RESTART=YES\nPRINT ARG=d FILE=b", ["a", "b"], ["a"]),
         ("RESTART NO\nMETAD ARG=d FILE=a", ["a"], []),
@@ -34,7 +37,17 @@ PRINT = "PRINT ARG=u.py-mean,m.bias FILE=COLVAR STRIDE=1"
 )
 def test_files_of_an_input(text, written, read):
     files = BiasFiles.of(text)
-    assert (sorted(map(str, files.written)), sorted(map(str, files.read))) == (sorted(written), sorted(read))
+    found = [*map(str, files.read), *(f"+{path}" for path in files.appended)]
+    assert (sorted(map(str, files.written)), sorted(found)) == (sorted(written), sorted(read))
+
+
+def test_files_of_what_is_included(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("bias.dat").write_text("METAD ARG=d FILE=a\n")
+    files = BiasFiles.of("RESTART\nd: DISTANCE ATOMS=1,2\nINCLUDE FILE=bias.dat\n")
+    assert [str(path) for path in files.read] == ["a"]
+    assert files.identity["PLUMED input"] == ["d: DISTANCE ATOMS=1,2", "METAD ARG=d"]
+    assert plumed_memory("INCLUDE FILE=bias.dat\nMETAD ARG=d PACE=7").paces == {7}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +59,14 @@ def test_files_of_an_input(text, written, read):
         ("METAD ARG=d SIGMA=1", "METAD ARG=d SIGMA=2", False),
         ("METAD ARG=d SIGMA=1", "METAD ARG=e SIGMA=1", False),
         ("EXTERNAL ARG=d FILE=a", "EXTERNAL ARG=d FILE=b", False),
+        ("METAD ARG=d SIGMA=1 GRID_MIN=0 GRID_MAX=1", "METAD ARG=d SIGMA=1 GRID_MIN=0 GRID_MAX=2", True),
+        ("METAD ARG=d SIGMA=1", "e: DISTANCE ATOMS=1,2\nMETAD ARG=d SIGMA=1\nPRINT ARG=e", True),
+        ("d: DISTANCE ATOMS=1,2\nMETAD ARG=d SIGMA=1", "d: DISTANCE ATOMS=1,3\nMETAD ARG=d SIGMA=1", False),
+        (
+            "a: DISTANCE ATOMS=1,2\nd: CUSTOM ARG=a FUNC=x PERIODIC=NO\nMETAD ARG=d",
+            "a: DISTANCE ATOMS=1,3\nd: CUSTOM ARG=a FUNC=x PERIODIC=NO\nMETAD ARG=d",
+            False,
+        ),
     ],
 )
 def test_the_meaning_of_hills(one, other, same):
@@ -128,6 +149,20 @@ def test_a_bias_of_another_pooling_or_input_is_refused(run, lines, words):
         run(*lines)
 
 
+def test_half_a_line_of_colvar_is_cut_off(run):
+    """What is printed is no bias: a checkpoint may hold less of it than was written before a kill."""
+    run(METAD, PRINT)
+    kept = Path("COLVAR").read_text()
+    Path("COLVAR").write_text(f"{kept} 0.0030  1.2")
+    run("RESTART", METAD, PRINT)
+    assert Path("COLVAR").read_text().startswith(f"{kept}#! FIELDS")
+
+
+def test_a_device_keeps_nothing(run):
+    run(METAD, "PRINT ARG=u.py-mean FILE=/dev/null")
+    assert not Path("/dev/null.identity.json").exists()
+
+
 def test_opes_states_are_looked_up(run, retrained):
     opes = "OPES_METAD ARG=u.py-mean SIGMA=0.3 BARRIER=20 PACE=2 TEMP=300 STATE_WFILE=STATE STATE_WSTRIDE=2"
     run(opes)
@@ -139,7 +174,7 @@ def test_opes_states_are_looked_up(run, retrained):
 def test_hills_that_nobody_knows(run, bundle):
     run(METAD)
     identity_file(Path("HILLS")).unlink()
-    with pytest.raises(IdentityError, match=r"HILLS: nothing says which uncertainty .*HILLS.identity.json is missing"):
+    with pytest.raises(IdentityError, match=r"HILLS: nothing says which uncertainty .*in HILLS.identity.json"):
         run("RESTART", METAD)
     identity_file(Path("HILLS")).write_text(f'{{"collective variable": "{bundle.short_hash}"}}')
     run("RESTART", METAD)
@@ -199,7 +234,7 @@ def test_shared_hills_that_nobody_knows(bundle, exported, tmp_path, monkeypatch)
     Path("HILLS.1").write_text("")
     files.require_same()
     Path("HILLS.1").write_text("#! FIELDS\n 1\n")
-    with pytest.raises(IdentityError, match=r"HILLS: nothing says which uncertainty .*HILLS.identity.json is missing"):
+    with pytest.raises(IdentityError, match=r"HILLS: nothing says which uncertainty .*in HILLS.identity.json"):
         files.require_same()
     identity_file(Path("HILLS")).write_text(f'{{"collective variable": "{bundle.short_hash}"}}')
     files.require_same()

@@ -366,6 +366,30 @@ def test_a_bias_that_acts_on_nothing_is_said(here, pdb, exported, bundle, molecu
     bias.close()
 
 
+def test_a_bias_that_is_too_late_touches_no_file(here, pdb, exported, molecule):
+    folder, module = exported
+    system = bare_system(pdb.topology)
+    context = make_context(system, molecule.positions * 0.1)
+    (here / "HILLS").write_text("mine")
+    with pytest.raises(InputError, match="has a Context"):
+        add_plumed(
+            system, pdb.topology, f"{restraint(module)}\nMETAD ARG=u.py-mean SIGMA=1 HEIGHT=1 PACE=5", 300, 0.5, folder
+        )
+    assert [path.name for path in here.iterdir()] == ["HILLS"] and context is not None
+
+
+def test_an_error_of_an_earlier_step_is_forgotten(here, pdb, bundle, molecule):
+    system = bare_system(pdb.topology)
+    network = add_potential(system, pdb.topology, bundle, dtype=torch.float64)
+    context = make_context(system, molecule.positions * np.nan)
+    with pytest.raises(openmm.OpenMMException, match="step 0: positions: NaN or infinity was given"):
+        context.getState(energy=True)
+    assert isinstance(network.error, InputError) and str(network.error).startswith("step 0: positions")
+    context.setPositions(molecule.positions * 0.1)
+    context.getState(energy=True)
+    assert network.error is None
+
+
 def test_an_unknown_element(alloy, bundle):
     with pytest.raises(UnknownElementError, match=r"\[29, 79\] were given"):
         add_potential(bare_system(alloy), alloy, bundle)

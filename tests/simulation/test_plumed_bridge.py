@@ -10,7 +10,7 @@ from openmm import app, unit
 from two_atoms import wandering
 
 from uqcv.colvars.export import export, module_name
-from uqcv.errors import InputError, PlumedInputError, UqcvError
+from uqcv.errors import BrokenStructureError, InputError, PlumedInputError, UqcvError
 from uqcv.simulation.forces import add_plumed, add_potential, bare_system
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.simulation.plumed_input import fill_template
@@ -259,3 +259,14 @@ def test_each_template_runs_in_openmm(template, bundle, exported_mean, topology_
         np.testing.assert_allclose(colvar[:, column], wall, atol=1e-9)
     end = context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
     assert np.isfinite(end).all()
+
+
+def test_a_frame_that_is_not_finite_leaves_no_hill(make_bridge, tmp_path):
+    """Not even where there is no bias yet, which is zero whatever the positions are."""
+    bridge = make_bridge("d: DISTANCE ATOMS=1,2\nMETAD ARG=d SIGMA=0.1 HEIGHT=1 PACE=5 FILE=HILLS\n", 2)
+    bridge.evaluate(1, np.array([[0.0, 0, 0], [0.3, 0, 0]]))
+    bridge.evaluate(5, np.full((2, 3), np.nan))
+    with pytest.raises(BrokenStructureError, match="step 5: positions, box, values or bias are not finite"):
+        bridge.commit()
+    bridge.close()
+    assert "nan" not in (tmp_path / "HILLS").read_text()

@@ -24,7 +24,7 @@ def test_the_model_becomes_numbers():
         CV + METAD,
         "u: PYCVINTERFACE ...\n  ATOMS=1-4\n  IMPORT=" + TRIAL_MODULE + "\n... PYCVINTERFACE\n" + METAD,
         "d: DISTANCE ATOMS=1,2\nUPPER_WALLS ARG=d AT=1 KAPPA=2\n",
-        f"RESTART\n{CV}METAD ARG=u.py-mean SIGMA=1 HEIGHT=1 PACE=5 WALKERS_N=3 WALKERS_ID=0 WALKERS_DIR=../bias",
+        f"RESTART\n{CV}METAD ARG=u.py-mean SIGMA=1 HEIGHT=1 PACE=5 WALKERS_N=3 WALKERS_ID=0 WALKERS_DIR=bias",
     ],
 )
 def test_good_inputs_leave_nothing_behind(text, tmp_path, monkeypatch):
@@ -46,3 +46,18 @@ def test_what_plumed_refuses(text, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PlumedInputError, match=f"PLUMED refuses the input: .*{words}"):
         try_input(text, 4, 300.0, 0.001)
+
+
+@pytest.mark.parametrize(
+    "lines", ["FILE={}/HILLS", "FILE=HILLS WALKERS_N=2 WALKERS_ID=0 WALKERS_DIR={} WALKERS_RSTRIDE=5"]
+)
+def test_files_elsewhere_are_not_touched(lines, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "HILLS").write_text("mine")
+    try_input(f"RESTART\n{CV}METAD ARG=u.py-mean SIGMA=1 HEIGHT=1 PACE=5 {lines.format(tmp_path)}", 4, 300.0, 0.001)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("HILLS", "mine")]
+
+
+def test_names_that_are_not_spelt_are_not_tried(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try_input(f"{CV}PRINT ARG=u.* FILE=COLVAR", 4, 300.0, 0.001)

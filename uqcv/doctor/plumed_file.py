@@ -29,6 +29,7 @@ OPEN_PATHS = ("/", "~", "..")  # what stands at the beginning of paths that lead
 TIME_STEP, TEMPERATURE = 0.5, 300.0  # fs, K
 LIBRARIES = ("LOAD",)  # actions whose files are only read, and may need what lies beside them
 LOCAL_FILES = "inputs"
+VALUE_WORDS = ("ARG", "LABEL")  # of keywords that take names
 ATOM_WORDS = ("ATOM", "GROUP", "ENTITY", "CENTER", "ORIGIN")  # beginnings of keywords that take atoms
 
 
@@ -121,7 +122,7 @@ def _kept_in(text: str, patient: Patient) -> str:
     """Let an input name copies of the files that it names."""
     for action in read_actions(text):
         if action.name not in LIBRARIES:
-            for value in action.words.values():
+            for value in (v for k, v in action.words.items() if not k.startswith(ATOM_WORDS + VALUE_WORDS)):
                 text = _with_copy(text, value, patient, action.name == "INCLUDE")
     return text
 

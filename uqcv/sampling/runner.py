@@ -43,7 +43,7 @@ def run_walkers(
     """
     for plan in plans:
         if new_bias:
-            for folder in filter(None, (plan.folder, plan.shared_folder)):
+            for folder in (*plan.folder.parent.glob("walker-*"), *filter(None, [plan.shared_folder])):
                 shutil.rmtree(folder, ignore_errors=True)
         elif (plan.folder / PLAN_FILE).is_file():
             require_same(read_identity(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))

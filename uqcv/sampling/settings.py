@@ -82,6 +82,8 @@ class SamplingSettings(BaseModel):
                 f"bias.shared with sampler {self.sampler}: metadynamics is expected, or bias.template; the hills of "
                 "others are read by METAD"
             )
+        if self.walkers < 2:
+            raise ValueError("bias.shared with 1 walker: at least 2 are expected, or bias.shared=false")
         if len(set(self.temperatures)) > 1:
             given = ", ".join(f"{t:g}" for t in self.temperatures)
             raise ValueError(f"bias.shared with temperatures {given}: one temperature is expected for one bias")

@@ -151,6 +151,7 @@ def try_bias(settings: SamplingSettings, n_atoms: int) -> None:
     if template is None:
         return
     for_now: Fields = {"module": TRIAL_MODULE, "sigma": bias.sigma or 1.0, "wall": bias.wall or 1.0}
+    for_now["shared_folder"] = SHARED_FOLDER
     text = _filled(template, _fields_without_model(n_atoms, settings, temperature, 0) | for_now)
     with about(f"PLUMED template {template}"):
         try_input(text, n_atoms, temperature, settings.time_step * FS_TO_PS)

@@ -7,7 +7,6 @@ has the same name and other values. Whatever an input reads is therefore looked 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,10 @@ from uqcv.files import create_json, write_json
 from uqcv.folders import remove_if_there
 from uqcv.simulation.exported_cvs import collective_variable
 from uqcv.simulation.identity import read_identity, require_same
-from uqcv.simulation.plumed_actions import Action, read_actions
+from uqcv.simulation.plumed_actions import read_actions, with_included
+from uqcv.simulation.plumed_files import files_of, meaning
 
-# Only these change nothing of what hills mean.
-SILENT = frozenset({"PRINT", "DUMPATOMS", "DUMPGRID", "FLUSH", "RESTART", "LOAD", "ENDPLUMED"})
-READERS = frozenset({"EXTERNAL", "READ"})  # their FILE is read; that of others is written
-OTHERS = frozenset({"INCLUDE", "LOAD", "MOLINFO"})  # what these name is no result of a run
-DEFAULT_FILES = {"METAD": "HILLS", "OPES_METAD": "KERNELS", "OPES_METAD_EXPLORE": "KERNELS"}
+NOT_OURS = "PLUMED's own"
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,9 @@ class BiasFiles:
     written
         Files that it writes.
     read
-        Files that it reads, or appends to.
+        Files with a bias that it reads: of other runs, or of its own when it restarts.
+    appended
+        Other files that it goes on writing when it restarts.
     shared
         Hills that other walkers read.
     """
@@ -82,30 +80,33 @@ class BiasFiles:
     identity: dict[str, Any]
     written: tuple[Path, ...]
     read: tuple[Path, ...]
+    appended: tuple[Path, ...]
     shared: tuple[SharedHills, ...]
 
     @classmethod
     def of(cls, text: str) -> BiasFiles:
         """Read them off an input, whose modules have been imported."""
-        restarted = False
+        text = with_included(text)
+        actions, restarts = read_actions(text), False
         written: list[Path] = []
         read: list[Path] = []
+        appended: list[Path] = []
         shared: list[SharedHills] = []
-        for action in read_actions(text):
-            restarted = bool(action.restarts) if action.name == "RESTART" else restarted
-            again = restarted if action.restarts is None else action.restarts
-            hills, names = _shared(action, again), list(_written(action))
-            shared += [hills] if hills else []
-            written += [hills.file(hills.walker)] if hills else names
-            read += [*_read(action), *(names if again and not hills else [])]
-        meaning = [_meaning(action) for action in read_actions(text) if action.name not in SILENT]
-        identity = {"collective variable": collective_variable(text), "PLUMED input": meaning}
-        return cls(identity, tuple(written), tuple(read), tuple(shared))
+        for action in actions:
+            restarts = bool(action.restarts) if action.name == "RESTART" else restarts
+            again = restarts if action.restarts is None else action.restarts
+            files = files_of(action)
+            written += files.written
+            read += [*files.read, *(files.resumed if again else ())]
+            appended += files.written if again and not files.resumed and not files.shared else ()
+            shared += [SharedHills(base, files.walker, files.n_walkers, again) for base in files.shared]
+        identity = {"collective variable": collective_variable(text) or NOT_OURS, "PLUMED input": meaning(actions)}
+        return cls(identity, tuple(written), tuple(read), tuple(appended), tuple(shared))
 
     @property
     def is_ours(self) -> bool:
         """Whether an uncertainty is in it."""
-        return self.identity["collective variable"] is not None
+        return self.identity["collective variable"] != NOT_OURS
 
     def require_same(self) -> None:
         """Refuse to read what is of something else, before PLUMED does; nothing is changed.
@@ -118,19 +119,23 @@ class BiasFiles:
             If it ends within a line, or is empty: PLUMED would leave the last hill out, or all.
         """
         for hills in self.shared:
-            if identity_file(hills.base).is_file():
-                self._require(read_identity(identity_file(hills.base)), hills.base)
-            elif self.is_ours and hills.are_there:
-                raise IdentityError(self._unknown(hills.base))
+            self._require_known(hills.base, hills.are_there)
         for path in filter(Path.is_file, self.read):
-            if identity_file(path).is_file():
-                self._require(read_identity(identity_file(path)), path)
-            elif self.is_ours:
-                raise IdentityError(self._unknown(path))
+            self._require_known(path, True)
             require_whole(path)
+        for path in filter(Path.is_file, self.appended):
+            self._require_known(path, False)
+
+    def _require_known(self, path: Path, holds_bias: bool) -> None:
+        if identity_file(path).is_file():
+            self._require(read_identity(identity_file(path)), path)
+        elif self.is_ours and holds_bias:
+            raise IdentityError(self._unknown(path))
 
     def make_ready(self) -> None:
         """Make what walkers share: what their hills are of, said by the first of them, and their files.
+
+        Half lines are cut off that PLUMED would go on writing behind.
 
         Raises
         ------
@@ -141,14 +146,18 @@ class BiasFiles:
             if not create_json(identity_file(hills.base), self.identity):
                 self._require(read_identity(identity_file(hills.base)), hills.base)
             hills.make_ready()
+        for path in filter(Path.is_file, self.appended):
+            cut_torn_line(path)
 
     def _require(self, found: dict[str, Any], path: Path) -> None:
+        if "collective variable" not in found:
+            raise IdentityError(self._unknown(path))
         require_same(found, {key: value for key, value in self.identity.items() if key in found}, str(path))
 
     def _unknown(self, path: Path) -> str:
         mine = self.identity["collective variable"]
         return (
-            f"{path}: nothing says which uncertainty it is of ({identity_file(path).name} is missing), this run has "
+            f"{path}: nothing says which uncertainty it is of (in {identity_file(path).name}), this run has "
             f'{mine}; if it is of that, write {{"collective variable": "{mine}"}} there; else begin anew without it'
         )
 
@@ -168,7 +177,7 @@ class BiasFiles:
             said = identity_file(copy.with_name(copy.name.split(".", 2)[2]))
             if said.is_file():
                 said.replace(identity_file(copy))
-        for path in self.written:
+        for path in filter(_is_kept, self.written):
             if self.is_ours:
                 write_json(identity_file(path), self.identity)
             else:
@@ -205,34 +214,6 @@ def cut_torn_line(path: Path) -> None:
             os.fsync(handle.fileno())
 
 
-def _meaning(action: Action) -> str:
-    """Return an action without what only says where its files are."""
-    kept = [k for k in sorted(action.words) if action.name in READERS or not _is_of_files(k)]
-    parts = [action.name, *(f"{k}={action.words[k]}" for k in kept), *sorted(action.flags)]
-    return " ".join(parts if action.label is None else [f"{action.label}:", *parts])
-
-
-def _is_of_files(keyword: str) -> bool:
-    ends = ("_RFILE", "_WFILE", "_WSTRIDE")
-    return keyword in ("FILE", "FMT", "LABEL", "RESTART") or keyword.endswith(ends) or keyword.startswith("WALKERS_")
-
-
-def _shared(action: Action, restarts: bool) -> SharedHills | None:
-    words = action.words
-    number, walker = words.get("WALKERS_N", "1"), words.get("WALKERS_ID", "0")
-    if not (number.isdecimal() and walker.isdecimal()) or int(number) == 1:
-        return None
-    base = Path(words.get("WALKERS_DIR", ".")) / words.get("FILE", DEFAULT_FILES.get(action.name, "HILLS"))
-    return SharedHills(base, int(walker), int(number), restarts)
-
-
-def _written(action: Action) -> Iterator[Path]:
-    if action.name not in READERS | OTHERS and (own := action.words.get("FILE", DEFAULT_FILES.get(action.name))):
-        yield from map(Path, own.split(","))
-    yield from (Path(value) for key, value in action.words.items() if key.endswith("_WFILE"))
-
-
-def _read(action: Action) -> Iterator[Path]:
-    if action.name in READERS and "FILE" in action.words:
-        yield Path(action.words["FILE"])
-    yield from (Path(value) for key, value in action.words.items() if key.endswith("_RFILE"))
+def _is_kept(path: Path) -> bool:
+    """Whether what is written there stays: not in a device or a pipe."""
+    return not path.is_relative_to("/dev") and (path.is_file() or not path.exists())

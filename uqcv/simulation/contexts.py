@@ -27,12 +27,18 @@ def require_no_context(system: openmm.System, what: str) -> None:
     InputError
         If there is a context of this system.
     """
-    contexts = (thing for thing in gc.get_objects() if issubclass(type(thing), openmm.Context))
-    if any(context._system.this == system.this for context in contexts):
+    if _has_context(system):
+        gc.collect()  # a context that nobody can reach any more is none
+    if _has_context(system):
         raise InputError(
             f"{what} was added to a system that has a Context (or Simulation) already, where it would act on nothing; "
             "add it first, then make the Context"
         )
+
+
+def _has_context(system: openmm.System) -> bool:
+    contexts = (thing for thing in gc.get_objects() if issubclass(type(thing), openmm.Context))
+    return any(context._system.this == system.this for context in contexts)
 
 
 class MayFail(Protocol):

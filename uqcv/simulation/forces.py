@@ -16,7 +16,7 @@ from openmm import app, unit
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.evaluation import Evaluation
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
-from uqcv.errors import InputError, PlumedInputError
+from uqcv.errors import InputError, PlumedInputError, UqcvError
 from uqcv.simulation.bias_files import BiasFiles
 from uqcv.simulation.contexts import require_no_context
 from uqcv.simulation.exported_cvs import bias_identity
@@ -109,6 +109,7 @@ class NetworkForce:
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return energy (kJ/mol) and forces (kJ/mol/nm), those of a fused bias included."""
+        self.error = None
         positions, box = positions_and_box(state, self.cv.is_periodic)
         try:
             cell = None if box is None else box * NM_TO_ANGSTROM
@@ -121,8 +122,15 @@ class NetworkForce:
             forces += others
             return energy + bias, forces
         except Exception as error:  # OpenMM keeps only the text of an exception
-            self.error = error
-            raise
+            self.error = _at_step(state.getStepCount(), error)
+            raise self.error from error
+
+
+def _at_step(step: int, error: Exception) -> Exception:
+    """Return an error of ours with the step at which it came, unless it says that already."""
+    if not isinstance(error, UqcvError) or str(error).startswith("step "):
+        return error
+    return type(error)(f"step {step}: {error}")
 
 
 class PlumedForce:
@@ -160,6 +168,7 @@ class PlumedForce:
 
     def __call__(self, state: openmm.State) -> tuple[float, Array]:
         """Return bias (kJ/mol) and its forces (kJ/mol/nm)."""
+        self.error = None
         positions, box = positions_and_box(state, self.periodic)
         try:
             self.bias, forces = self.bridge.evaluate(state.getStepCount(), positions, box)
@@ -297,18 +306,24 @@ def add_plumed(
     import_modules(text, folder)
     require_atoms(text, topology_numbers(topology))
     found = _fused(text, network, fused)
+    if found is None:
+        require_no_context(system, PlumedForce.__name__)  # before PLUMED touches any file
     names = tuple(found.components) if found else ()
     files = BiasFiles.of(text)
     files.require_same()
     files.make_ready()
     backups = files.backups()
     bridge = PlumedBridge(found.text if found else text, masses, time_step * FS_TO_PS, temperature, None, log, names)
-    files.claim(backups)
-    function = PlumedForce(bridge, periodic, found, bias_identity(text), files)
-    if found and network:
-        network.fused = function
-    else:
-        add_function(system, function, periodic, group)
+    try:
+        files.claim(backups)
+        function = PlumedForce(bridge, periodic, found, bias_identity(text), files)
+        if found and network:
+            network.fused = function
+        else:
+            add_function(system, function, periodic, group)
+    except BaseException:
+        bridge.close()
+        raise
     return function
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from uqcv.colvars.pycv import PyCV
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.simulation.exported_cvs import ExportedCV, component_reference, exported_cvs
+from uqcv.simulation.plumed_atoms import listed_atoms
 from uqcv.simulation.plumed_input import without_comments
 
 KNOWN_WORDS = {"ATOMS", "IMPORT", "LABEL"}
@@ -80,7 +81,7 @@ def _rewritten(text: str, own: ExportedCV) -> FusedInput | NotFused:
         return NotFused("the PYCVINTERFACE has no label")
     if unknown:
         return NotFused(f"the PYCVINTERFACE has {', '.join(unknown)}")
-    if _atoms(own.words.get("ATOMS", "")) != list(range(1, len(own.pycv.cv.numbers) + 1)):
+    if listed_atoms(own.words.get("ATOMS", "")) != list(range(1, len(own.pycv.cv.numbers) + 1)):
         return NotFused("ATOMS are not all atoms of the system in their order")
     _, _, after = text[own.end :].partition("\n")  # a block may name its action again behind the last dots
     return _renamed(text[: own.start], after, own.label, own.pycv)
@@ -103,14 +104,3 @@ def _renamed(before: str, after: str, label: str, pycv: PyCV) -> FusedInput | No
         return NotFused(f"the label {taken[0]}, which would stand for the CV, is taken")
     extra = "".join(f"{name}: EXTRACV NAME={name}\n" for name in names.values())
     return FusedInput(before + extra + after, pycv, {n: c for c, n in names.items()})
-
-
-def _atoms(text: str) -> list[int] | None:
-    """Return the atoms of `1-3,5`, or None for what only PLUMED can read."""
-    atoms: list[int] = []
-    for part in text.split(","):
-        span = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        if span is None:
-            return None
-        atoms += range(int(span[1]), int(span[2] or span[1]) + 1)
-    return atoms

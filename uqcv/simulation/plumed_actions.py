@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from uqcv.simulation.plumed_input import without_comments
 
@@ -42,7 +43,7 @@ class Action:
     def restarts(self) -> bool | None:
         """Whether it says of itself that it restarts; None if it says nothing."""
         if "RESTART" in self.words:
-            return self.words["RESTART"] == "YES"
+            return {"YES": True, "NO": False}.get(self.words["RESTART"])
         return True if self.name == "RESTART" and "NO" not in self.flags else None
 
 
@@ -58,6 +59,18 @@ def read_statements(text: str) -> Iterator[tuple[Action, str]]:
         if action.name == "ENDPLUMED":
             break
         yield action, statement
+
+
+def with_included(text: str) -> str:
+    """Return an input with the text of the files that it includes, as far as they are at hand, in their place."""
+    if "INCLUDE" not in text:
+        return text
+    return "\n".join(_included(action) or statement for action, statement in read_statements(text)) + "\n"
+
+
+def _included(action: Action) -> str | None:
+    path = Path(action.words.get("FILE", "")) if action.name == "INCLUDE" else Path()
+    return with_included(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _statements(text: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ def listed_atoms(words: str) -> list[int] | None:
     [3, 5, 6, 7, 10, 15, 20]
     """
     atoms: list[int] = []
-    for word in words.split(","):
+    for word in words.strip("{}").split(","):
         match = RANGE.fullmatch(word)
         if match is None:
             return None

@@ -248,7 +248,8 @@ class PlumedBridge:
     def _require_valid(self, step: int) -> None:
         if not self._memory.deposits_at(step):
             return
-        problem = None if np.isfinite(self._bias[0]) else "the bias is not finite"
+        finite = np.isfinite(self._bias[0]) and np.isfinite(self._told).all()
+        problem = None if finite else "positions, box, values or bias are not finite"
         if problem is None and self.judge is not None:
             problem = self.judge(self._positions, self._box)
         if problem is not None:

@@ -55,6 +55,8 @@ def watched(text: str) -> tuple[str, list[GridAxis]]:
 
 
 def _axes(action: Action) -> list[GridAxis]:
+    if action.name not in ("METAD", "PBMETAD"):
+        return []
     arguments, lower, upper = (action.words.get(key, "").split(",") for key in ("ARG", "GRID_MIN", "GRID_MAX"))
     if not len(arguments) == len(lower) == len(upper):
         return []

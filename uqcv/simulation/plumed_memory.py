@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from uqcv.simulation.plumed_actions import Action, read_actions
+from uqcv.simulation.plumed_actions import Action, read_actions, with_included
 
 # What depends on the present step alone, given none but ordinary keywords.
 MEMORYLESS = frozenset(
@@ -18,6 +18,7 @@ MEMORYLESS = frozenset(
     RMSD CUSTOM MATHEVAL COMBINE CONSTANT RESTRAINT UPPER_WALLS LOWER_WALLS BIASVALUE FLUSH RESTART
     """.split()  # noqa: SIM905 (a list of words, not of quotes)
 )
+BIASES = frozenset({"RESTRAINT", "UPPER_WALLS", "LOWER_WALLS", "BIASVALUE"})  # of these
 # What changes every so many steps: the keyword that says so, and the keywords with which that is all.
 PERIODIC = {
     "PRINT": ("STRIDE", "ARG FILE FMT"),
@@ -69,13 +70,13 @@ class PlumedMemory:
 
 def plumed_memory(text: str) -> PlumedMemory:
     """Return when the actions of an input change what PLUMED remembers; what is not known may at every step."""
-    actions = read_actions(text)
+    actions = read_actions(with_included(text))
     strides = [_stride(action) for action in actions]
     known = None if None in strides else frozenset(s for s in strides if s)
     depositing = [action for action in actions if "PACE" in action.words]
     paces = frozenset(_whole(action.words["PACE"]) or 1 for action in depositing)
     restarts = any(action.restarts for action in actions if action.name == "RESTART")
-    shared = bool(depositing) and all("WALKERS_N" in action.words for action in depositing)
+    shared = bool(depositing) and all(_n_walkers(action) > 1 for action in depositing)
     foreign = next(filter(None, map(_foreign, actions)), None)
     return PlumedMemory(known, paces, foreign, shared and restarts and known is not None)
 
@@ -95,6 +96,10 @@ def _foreign(action: Action) -> str | None:
     if action.restarts:
         return "RESTART" if action.name == "RESTART" else "RESTART=YES"
     return next((key for key in sorted(action.keywords) if key.startswith("WALKERS_")), None)
+
+
+def _n_walkers(action: Action) -> int:
+    return _whole(action.words.get("WALKERS_N", "")) or 1
 
 
 def _adapts(action: Action) -> bool:

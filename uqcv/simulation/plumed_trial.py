@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from uqcv.simulation.bias_files import BiasFiles
-from uqcv.simulation.exported_cvs import component_reference
-from uqcv.simulation.plumed_actions import read_statements
+from uqcv.simulation.exported_cvs import HIDDEN_NAMES, component_reference
+from uqcv.simulation.plumed_actions import Action, read_actions, read_statements
 from uqcv.simulation.plumed_bridge import PlumedBridge
 
 TRIAL_MODULE = "uqcv_trial"  # that stands in an input for the module of a model that is yet to come
 
 
 def try_input(text: str, n_atoms: int, temperature: float, time_step: float) -> None:
-    """Let PLUMED read an input in a folder that is thrown away.
+    """Let PLUMED read an input in a folder that is thrown away, if that is all that it would touch.
+
+    An input that names files elsewhere, or components without spelling them, is not tried.
 
     Parameters
     ----------
@@ -37,13 +39,16 @@ def try_input(text: str, n_atoms: int, temperature: float, time_step: float) -> 
     PlumedInputError
         With PLUMED's own words.
     """
+    if HIDDEN_NAMES.search(text) or any(_leads_out(action) for action in read_actions(text)):
+        return
     text, names = _without_model(text)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "walker"
-        folder.mkdir()
-        with contextlib.chdir(folder):
-            BiasFiles.of(text).make_ready()
-            PlumedBridge(text, np.ones(n_atoms), time_step, temperature, None, Path("plumed.log"), names).close()
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        BiasFiles.of(text).make_ready()
+        PlumedBridge(text, np.ones(n_atoms), time_step, temperature, None, Path("plumed.log"), names).close()
+
+
+def _leads_out(action: Action) -> bool:
+    return any(part.startswith(("/", "~", "..")) for value in action.words.values() for part in value.split(","))
 
 
 def _without_model(text: str) -> tuple[str, tuple[str, ...]]:
