@@ -177,7 +177,7 @@ class BiasFiles:
             said = identity_file(copy.with_name(copy.name.split(".", 2)[2]))
             if said.is_file():
                 said.replace(identity_file(copy))
-        for path in filter(_is_kept, self.written):
+        for path in filter(is_kept, self.written):
             if self.is_ours:
                 write_json(identity_file(path), self.identity)
             else:
@@ -214,6 +214,6 @@ def cut_torn_line(path: Path) -> None:
             os.fsync(handle.fileno())
 
 
-def _is_kept(path: Path) -> bool:
+def is_kept(path: Path) -> bool:
     """Whether what is written there stays: not in a device or a pipe."""
     return not path.is_relative_to("/dev") and (path.is_file() or not path.exists())

@@ -23,6 +23,7 @@ from openmm import app, unit
 import uqcv
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, digest, read_with
+from uqcv.simulation.bias_files import is_kept
 from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.diary import DiaryMark
 from uqcv.simulation.forces import NetworkForce, PlumedForce
@@ -96,7 +97,9 @@ class Checkpoint:
             return []
         files = self._bias.files
         hills = [shared.file(shared.walker) for shared in files.shared]
-        return [os.path.relpath(path, self.path.parent) for path in files.written if path not in hills]
+        return [
+            os.path.relpath(path, self.path.parent) for path in files.written if path not in hills and is_kept(path)
+        ]
 
     @property
     def diary(self) -> Path:
