@@ -36,6 +36,7 @@ def test_methods_side_by_side(case, monkeypatch, tmp_path):
     monkeypatch.setattr(speed, "SECONDS_PER_TURN", 0.02)
     monkeypatch.setattr(speed, "WARM_UP", 2)
     monkeypatch.setattr(speed, "METHODS", ("plain-eager", "walker"))
+    monkeypatch.setenv("PATH", "")  # no compiler is found, which would take most of the time
     rows = speed.time_methods(case, Conditions(2, 0, "float32", "cpu"))
     assert [row.method for row in rows] == ["plain-eager", "walker"]
     for row in rows:
