@@ -331,31 +331,15 @@ def plumed(
 
 
 def _config(path: Path, settings: list[str], seed: int | None) -> Any:
-    from uqcv.config import load_config
+    from uqcv.config import load_config, read_overrides
 
-    overrides = _pairs(settings) | ({} if seed is None else {"seed": seed})
-    return load_config(path, overrides)
+    return load_config(path, read_overrides(settings) | ({} if seed is None else {"seed": seed}))
 
 
 def _sections(path: Path | None, settings: list[str], *names: str) -> dict[str, Any]:
-    from uqcv.config import load_sections
+    from uqcv.config import load_sections, read_overrides
 
-    return load_sections(path, _pairs(settings), names)
-
-
-def _pairs(settings: list[str]) -> dict[str, Any]:
-    import yaml
-
-    pairs = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set {text} was given; key=value is expected, such as sampling.walkers=8")
-        try:
-            pairs[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {text} was given; the value cannot be read as YAML") from error
-    return pairs
+    return load_sections(path, read_overrides(settings), names)
 
 
 def _print_summary(folder: Path) -> None:

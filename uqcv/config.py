@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -88,6 +89,26 @@ class Config(_Strict):
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
     harvest: HarvestSettings = Field(default_factory=HarvestSettings)
     campaign: CampaignSettings = Field(default_factory=CampaignSettings)
+
+
+def read_overrides(settings: Sequence[str]) -> dict[str, Any]:
+    """Return values by dotted key, from settings as they are typed: ``sampling.walkers=8``.
+
+    Raises
+    ------
+    InputError
+        For one without a value, or whose value is no YAML.
+    """
+    overrides = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text} was given; key=value is expected, such as sampling.walkers=8")
+        try:
+            overrides[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {text} was given; the value cannot be read as YAML") from error
+    return overrides
 
 
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:

@@ -68,20 +68,21 @@ class _Pool:
         self._function, self._name = function, name
         self._n = max(1, n_processes)
         self._spawn = multiprocessing.get_context("spawn")
+        self._waiting: list[Any] = []
         self._running: list[tuple[Any, Connection, Any, Any]] = []
         self._done = 0.0
         self._errors: list[UqcvError] = []
 
-    def run(self, waiting: list[Any], report: Callable[[float, str], None] | None) -> None:
-        total = len(waiting)
-        while waiting or self._running:
-            while waiting and len(self._running) < self._n:
-                self._start(waiting.pop(0))
+    def run(self, items: list[Any], report: Callable[[float, str], None] | None) -> None:
+        total, self._waiting = len(items), items
+        while self._waiting or self._running:
+            while self._waiting and len(self._running) < self._n:
+                self._start(self._waiting.pop(0))
             time.sleep(SECONDS_BETWEEN_LOOKS)
             self._collect()
             if report is not None:
                 counts = sum(counter.value for _, _, counter, _ in self._running)
-                report(self._done + counts, f"{total - len(waiting) - len(self._running)} of {total} ended")
+                report(self._done + counts, f"{total - len(self._waiting) - len(self._running)} of {total} ended")
         if self._errors:
             raise _all_in_one(self._errors)
 
@@ -107,7 +108,7 @@ class _Pool:
         if isinstance(error, InputError) and not has_begun:
             raise named from error
         self._errors.append(named)
-        if self._running:
+        if self._running or self._waiting:
             print(f"uqcv: {named}; the others go on", file=sys.stderr)
 
     def kill(self) -> None:
@@ -128,7 +129,7 @@ def _error_of(exitcode: int | None, connection: Connection) -> UqcvError:
 
 def _all_in_one(errors: Sequence[UqcvError]) -> UqcvError:
     first, *others = errors
-    more = f" (and {len(others)} more, said above)" if others else ""
+    more = f" (and {len(others)} more)" if others else ""
     return type(first)(f"{first}{more}") if more else first
 
 

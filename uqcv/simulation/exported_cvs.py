@@ -55,6 +55,11 @@ def component_reference(label: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){re.escape(label)}\.py-([A-Za-z0-9-]+)")
 
 
+def extra_cv_name(label: str, component: str) -> str:
+    """Return what the EXTRACV is called that stands for a component of a CV of ours."""
+    return f"{label}_{component}".replace("-", "_")
+
+
 def want_components(text: str) -> None:
     """Tell each CV of ours which of its components an input uses: each costs a backward pass in every step."""
     text = without_comments(text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from uqcv.colvars.pycv import PyCV
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
-from uqcv.simulation.exported_cvs import ExportedCV, component_reference, exported_cvs
+from uqcv.simulation.exported_cvs import ExportedCV, component_reference, exported_cvs, extra_cv_name
 from uqcv.simulation.plumed_atoms import listed_atoms
 from uqcv.simulation.plumed_input import without_comments
 
@@ -94,7 +94,7 @@ def _renamed(before: str, after: str, label: str, pycv: PyCV) -> FusedInput | No
     """
     offered, reference = pycv.init["COMPONENTS"], component_reference(label)
     used = sorted(set(reference.findall(after)))
-    names = {component: f"{label}_{component}".replace("-", "_") for component in used}
+    names = {component: extra_cv_name(label, component) for component in used}
     after = reference.sub(lambda match: names[match[1]], after)
     if not used or not set(used) <= set(offered):
         return NotFused(f"components {', '.join(used) or 'none'} of {label} are used; it has {', '.join(offered)}")

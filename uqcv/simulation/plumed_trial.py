@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from uqcv.simulation.bias_files import BiasFiles
-from uqcv.simulation.exported_cvs import HIDDEN_NAMES, component_reference
+from uqcv.simulation.exported_cvs import HIDDEN_NAMES, component_reference, extra_cv_name
 from uqcv.simulation.plumed_actions import Action, read_actions, read_statements
 from uqcv.simulation.plumed_bridge import PlumedBridge
 
@@ -57,7 +57,9 @@ def _without_model(text: str) -> tuple[str, tuple[str, ...]]:
     labels = [a.label for a, _ in statements if a.words.get("IMPORT") == TRIAL_MODULE and a.label is not None]
     names: dict[str, list[str]] = {}
     for label in labels:
-        names[label] = sorted({_name(label, component) for component in component_reference(label).findall(text)})
+        names[label] = sorted(
+            {extra_cv_name(label, component) for component in component_reference(label).findall(text)}
+        )
     lines = [
         "\n".join(f"{name}: EXTRACV NAME={name}" for name in names[action.label])
         if action.label in names
@@ -71,8 +73,4 @@ def _without_model(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _renamed(label: str, match: re.Match[str]) -> str:
-    return _name(label, match[1])
-
-
-def _name(label: str, component: str) -> str:
-    return f"{label}_{component}".replace("-", "_")
+    return extra_cv_name(label, match[1])
