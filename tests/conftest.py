@@ -11,7 +11,7 @@ from ase.build import bulk
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export, module_name
-from uqcv.colvars.fitting import UncertaintySettings, fit_bundle
+from uqcv.colvars.fitting import fit_bundle
 from uqcv.labeling.ase_calculator import ASECalculatorMethod
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.reference_md import sample_reference
@@ -25,6 +25,7 @@ from uqcv.structures import Structure
 from uqcv.uncertainty.calibration import CalibrationSettings
 from uqcv.uncertainty.gmm import GMMSettings
 from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
+from uqcv.uncertainty.settings import UncertaintySettings
 
 torch.set_num_threads(1)  # for what is made once, before any test
 
@@ -71,6 +72,11 @@ def reference_data() -> Path:
 @pytest.fixture(scope="session")
 def network() -> PaiNNSettings:
     return NETWORK
+
+
+@pytest.fixture(scope="session")
+def uncertainty() -> UncertaintySettings:
+    return UNCERTAINTY
 
 
 @pytest.fixture(scope="session")

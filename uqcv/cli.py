@@ -106,8 +106,10 @@ def train(
     """Train a potential; an interrupted training goes on. Writes potential.pt and history.csv."""
     from uqcv.active_learning.stages import train_potential
 
-    chosen = _sections(config, settings, "potential", "training")
-    errors = train_potential(training, validation, out, chosen["potential"], chosen["training"], seed, start)
+    chosen = _sections(config, settings, "potential", "training", "uncertainty")
+    errors = train_potential(
+        training, validation, out, chosen["potential"], chosen["training"], seed, start, chosen["uncertainty"]
+    )
     print(f"validation: energy error {errors.energy_mae:.4f} eV, force error {1000 * errors.force_mae:.1f} meV/Å (MAE)")
 
 
@@ -122,18 +124,20 @@ def fit(
     settings: Setting = [],  # noqa: B006
 ) -> None:
     """Fit the uncertainty of a potential, calibrate it, and write both as a bundle."""
+    from uqcv.active_learning.networks import load_networks
     from uqcv.colvars.bundle import require_replaceable
     from uqcv.colvars.fitting import fit_bundle
+    from uqcv.colvars.methods import networks_for
     from uqcv.folders import require_writable
-    from uqcv.potentials.storage import load_potential
     from uqcv.structures import read_structures, require_elements
 
-    chosen, trained = _sections(config, settings, "uncertainty")["uncertainty"], load_potential(potential)
+    chosen = _sections(config, settings, "uncertainty")["uncertainty"]
+    trained = load_networks(potential, networks_for(chosen))
     require_writable(out, folder=True)
     require_replaceable(out)
     seen, unseen = read_structures(training, labelled=True), read_structures(calibration, labelled=True)
     for structures, source in ((seen, training), (unseen, calibration)):
-        require_elements(structures, trained.elements, source)
+        require_elements(structures, trained[0].elements, source)
     fitted = fit_bundle(trained, seen, unseen, chosen, seed, {"potential": str(potential)})
     fitted.save(out)
     law = fitted.settings.frame_calibration

@@ -11,13 +11,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uqcv.active_learning.selection import HarvestSettings
-from uqcv.colvars.fitting import UncertaintySettings
 from uqcv.errors import InputError
 from uqcv.files import read_yaml, write_text
 from uqcv.labeling.reference import ReferenceSettings
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.sampling.settings import SamplingSettings
+from uqcv.uncertainty.settings import UncertaintySettings
 
 LONGEST_VALUE = 60  # characters of a wrong value that are shown
 

@@ -29,7 +29,7 @@ def refused(folder: Path, *words: str) -> None:
 
 
 def with_settings(bundle: Bundle, **changes) -> Bundle:
-    return Bundle(bundle.settings.model_copy(update=changes), bundle.potential, bundle.uncertainty)
+    return Bundle(bundle.settings.model_copy(update=changes), bundle.model)
 
 
 def edited(folder: Path, change) -> None:
@@ -67,15 +67,13 @@ def test_the_header_is_for_people(saved, bundle):
 
 
 def test_every_tensor_is_in_the_hash(bundle, saved):
-    names = [f"potential.{k}" for k in bundle.potential.state_dict()]
-    names += [f"uncertainty.{k}" for k, v in bundle.uncertainty.state_dict().items() if isinstance(v, torch.Tensor)]
+    names = [name for name, value in bundle.model.state_dict().items() if isinstance(value, torch.Tensor)]
     hashes = {bundle.hash}
     for name in names:
         altered = Bundle.load(saved)
-        part, _, key = name.partition(".")
-        tensor = getattr(altered, part).state_dict()[key].view(-1)
+        tensor = altered.model.state_dict()[name].view(-1)
         tensor[-1] += 1e-3 if tensor.is_floating_point() else 1
-        hashes.add(Bundle(altered.settings, altered.potential, altered.uncertainty).hash)
+        hashes.add(Bundle(altered.settings, altered.model).hash)
     assert len(names) > 20
     assert len(hashes) == len(names) + 1
 
@@ -83,7 +81,7 @@ def test_every_tensor_is_in_the_hash(bundle, saved):
 def test_every_setting_but_the_provenance_is_in_the_hash(bundle):
     s = bundle.settings
     changes = {
-        "pooling": s.pooling.model_copy(update={"sharpness": 5.0}),
+        "uncertainty": s.uncertainty.model_copy(update={"pooling": s.pooling.model_copy(update={"sharpness": 5.0})}),
         "distributions": s.distributions | {"max": s.distributions["max"].model_copy(update={"training_mean": 0.5})},
         "atom_calibration": s.atom_calibration.model_copy(update={"minimum": -9.0}),
         "standard_mean": s.standard_mean + 1e-9,
@@ -107,9 +105,9 @@ def test_an_altered_setting_is_refused(saved):
 
 
 def test_altered_weights_are_refused(saved):
-    states = torch.load(saved / WEIGHTS_FILE, weights_only=True)
-    states["potential"]["readout.2.bias"] += 1e-6
-    torch.save(states, saved / WEIGHTS_FILE)
+    state = torch.load(saved / WEIGHTS_FILE, weights_only=True)
+    state["network.readout.2.bias"] += 1e-6
+    torch.save(state, saved / WEIGHTS_FILE)
     refused(saved, "altered after it was written")
 
 

@@ -6,12 +6,13 @@ import torch
 from pydantic import ValidationError
 
 from uqcv.colvars.features import latent_features
-from uqcv.colvars.fitting import UncertaintySettings, evaluate_frames, fit_bundle
+from uqcv.colvars.fitting import evaluate_frames, fit_bundle
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
 from uqcv.uncertainty.gmm import GMMSettings
 from uqcv.uncertainty.metrics import coverage
 from uqcv.uncertainty.pooling import POOLINGS
+from uqcv.uncertainty.settings import UncertaintySettings
 
 SETTINGS = UncertaintySettings(gmm=GMMSettings(n_components=2))
 
@@ -19,7 +20,7 @@ SETTINGS = UncertaintySettings(gmm=GMMSettings(n_components=2))
 def test_scores_are_standard_on_the_training_atoms(bundle, frames):
     numbers = np.concatenate([s.numbers for s in frames[:24]])
     features = latent_features(bundle.potential, frames[:24])
-    scores = bundle.uncertainty.score(torch.as_tensor(features), torch.as_tensor(numbers)).numpy()
+    scores = bundle.model.uncertainty.score(torch.as_tensor(features), torch.as_tensor(numbers)).numpy()
     assert bundle.settings.standard_mean == pytest.approx(scores.mean())
     assert bundle.settings.standard_deviation == pytest.approx(scores.std())
 

@@ -128,7 +128,7 @@ def test_the_gradient_of_the_error_is_zero_below_its_minimum(bundle, tmp_path, f
     higher = s.frame_calibration.model_copy(update={"minimum": 100.0})
     mean = s.distributions["mean"].model_copy(update={"calibration": higher})
     update = {"distributions": s.distributions | {"mean": mean}}
-    lower = Bundle(s.model_copy(update=update), bundle.potential, bundle.uncertainty)
+    lower = Bundle(s.model_copy(update=update), bundle.model)
     export(lower, tmp_path / "e")
     text = cv_line(module_name(lower), 22) + "RESTRAINT ARG=u.py-error AT=0 KAPPA=300"
     bridge = make_bridge(text, 22, tmp_path / "e")
@@ -169,7 +169,7 @@ def test_two_exports_of_one_bundle_in_one_process(make_bridge, bundle, tmp_path,
 
 def test_another_bundle_in_place_of_the_exported_is_refused(bundle, tmp_path, make_bridge):
     s = bundle.settings
-    other = Bundle(s.model_copy(update={"lowest_energy": 0.0}), bundle.potential, bundle.uncertainty)
+    other = Bundle(s.model_copy(update={"lowest_energy": 0.0}), bundle.model)
     export(bundle, tmp_path / "e")
     other.save(tmp_path / "e" / "bundle")
     words = f"bundle {other.short_hash} was found, {bundle.short_hash} was exported; export it again"

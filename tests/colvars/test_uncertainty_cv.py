@@ -8,7 +8,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
 from uqcv.errors import InputError, UnknownElementError
 from uqcv.potentials.neighbors import build_graph
-from uqcv.potentials.potential import energies_and_forces
+from uqcv.potentials.potential import predict_with_forces
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
 
@@ -20,7 +20,8 @@ POOLING_SETTINGS = {
 
 
 def with_pooling(bundle: Bundle, pooling: PoolingSettings) -> Bundle:
-    return Bundle(bundle.settings.model_copy(update={"pooling": pooling}), bundle.potential, bundle.uncertainty)
+    uncertainty = bundle.settings.uncertainty.model_copy(update={"pooling": pooling})
+    return Bundle(bundle.settings.model_copy(update={"uncertainty": uncertainty}), bundle.model)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +114,9 @@ def test_equivalent_hydrogens_may_be_swapped(cv, molecule):
 
 def test_the_energy_is_that_of_the_potential(cv, bundle, molecule):
     graph = build_graph(molecule, 4.0)
-    energies, forces, _ = energies_and_forces(bundle.potential, graph)
+    prediction, forces = predict_with_forces(bundle.potential, graph)
     evaluation = cv.evaluate(molecule.positions)
-    assert evaluation.energy == pytest.approx(energies.item(), abs=1e-4)
+    assert evaluation.energy == pytest.approx(prediction.energies.item(), abs=1e-4)
     np.testing.assert_allclose(evaluation.forces(), forces, atol=1e-4)
 
 
@@ -123,7 +124,7 @@ def test_atomic_values_are_the_mixture_standardised(bundle, molecule):
     cv = UncertaintyCV(with_pooling(bundle, PoolingSettings(transform="none", atoms="all")), molecule.numbers)
     graph = build_graph(molecule, 4.0)
     features = bundle.potential(graph).features.detach().double()
-    z = (bundle.uncertainty.score(features, graph.numbers) - bundle.settings.standard_mean).numpy()
+    z = (bundle.model.uncertainty.score(features, graph.numbers) - bundle.settings.standard_mean).numpy()
     z /= bundle.settings.standard_deviation
     evaluation = cv.evaluate(molecule.positions)
     np.testing.assert_allclose(evaluation.atomic, z, atol=1e-3)
@@ -224,9 +225,9 @@ def test_single_precision_is_near(bundle, molecule):
 
 
 def test_the_bundle_is_not_changed(bundle, molecule):
-    before = Bundle(bundle.settings, bundle.potential, bundle.uncertainty).hash
+    before = Bundle(bundle.settings, bundle.model).hash
     UncertaintyCV(bundle, molecule.numbers, dtype=torch.float64).evaluate(molecule.positions).gradient("mean")
-    assert Bundle(bundle.settings, bundle.potential, bundle.uncertainty).hash == before
+    assert Bundle(bundle.settings, bundle.model).hash == before
     assert all(p.requires_grad for p in bundle.potential.parameters())
 
 

@@ -79,9 +79,9 @@ def test_each_process_prepares_for_its_own_part(data, potential, monkeypatch, pr
     sizes = []
 
     class Recorded(BatchGradients):
-        def __init__(self, potential, data, settings, compiled, size):
+        def __init__(self, potential, data, settings, compiled, size, *more):
             sizes.append(size)
-            super().__init__(potential, data, settings, compiled, size)
+            super().__init__(potential, data, settings, compiled, size, *more)
 
     class Here:
         """Stands for a process, which could not be looked into."""

@@ -6,7 +6,7 @@ import torch
 
 from uqcv.errors import UnknownElementError
 from uqcv.potentials.neighbors import build_graph, complete_graph, merge_graphs
-from uqcv.potentials.potential import energies_and_forces, stress
+from uqcv.potentials.potential import predict_with_forces, stress
 from uqcv.structures import Structure
 
 KINDS = ("molecule", "crystal")
@@ -29,7 +29,12 @@ def energy(potential, structure: Structure) -> float:
 
 
 def forces(potential, structure: Structure) -> np.ndarray:
-    return energies_and_forces(potential, graph_of(structure))[1].numpy()
+    return predict_with_forces(potential, graph_of(structure))[1].numpy()
+
+
+def everything(potential, graph):
+    prediction, forces = predict_with_forces(potential, graph)
+    return prediction.energies, forces, prediction.features
 
 
 def test_forces_are_the_gradient_of_the_energy(system, assert_gradient):
@@ -106,8 +111,8 @@ def test_a_larger_cell_has_the_energy_of_its_parts(make_potential, crystal):
 def test_a_batch_equals_its_members(make_potential, frames, crystals):
     potential = make_potential((1, 6, 7, 8, 29, 79))
     graphs = [graph_of(s) for s in (frames[0], crystals[0], frames[1], crystals[1])]
-    energies, all_forces, features = energies_and_forces(potential, merge_graphs(graphs))
-    singles = [energies_and_forces(potential, g) for g in graphs]
+    energies, all_forces, features = everything(potential, merge_graphs(graphs))
+    singles = [everything(potential, g) for g in graphs]
     np.testing.assert_allclose(energies.detach(), torch.cat([e for e, _, _ in singles]).detach(), atol=1e-12)
     np.testing.assert_allclose(all_forces, torch.cat([f for _, f, _ in singles]), atol=1e-12)
     np.testing.assert_allclose(features.detach(), torch.cat([x for _, _, x in singles]).detach(), atol=1e-12)
@@ -117,8 +122,8 @@ def test_a_batch_equals_its_members(make_potential, frames, crystals):
 
 def test_complete_links_give_the_same_forces(potential, molecule, frames):
     structures = (molecule, frames[0])
-    found = energies_and_forces(potential, merge_graphs([graph_of(s) for s in structures]))
-    complete = energies_and_forces(potential, merge_graphs([complete_graph(s, torch.float64) for s in structures]))
+    found = everything(potential, merge_graphs([graph_of(s) for s in structures]))
+    complete = everything(potential, merge_graphs([complete_graph(s, torch.float64) for s in structures]))
     for a, b in zip(found, complete, strict=True):
         np.testing.assert_allclose(a.detach(), b.detach(), atol=1e-12)
 
@@ -144,8 +149,8 @@ def test_an_unknown_element_is_refused(potential):
 
 def test_single_precision_agrees_with_double(make_potential, molecule):
     single, double = (make_potential(dtype=d) for d in (torch.float32, torch.float64))
-    e32, f32, x32 = energies_and_forces(single, graph_of(molecule, torch.float32))
-    e64, f64, x64 = energies_and_forces(double, graph_of(molecule))
+    e32, f32, x32 = everything(single, graph_of(molecule, torch.float32))
+    e64, f64, x64 = everything(double, graph_of(molecule))
     assert f32.dtype == torch.float32 and f64.dtype == torch.float64 and e32.dtype == torch.float64
     assert e32.item() == pytest.approx(e64.item(), abs=1e-5)
     np.testing.assert_allclose(f32, f64, atol=1e-4 * f64.abs().max().item())

@@ -185,7 +185,7 @@ def test_another_platform_goes_on_from_positions_and_velocities(make_run, bundle
 
 def test_another_model_is_refused(make_run, bundle, tmp_path):
     broken_off(make_run, text_of(bundle, "metadynamics"))
-    other = Bundle(bundle.settings.model_copy(update={"standard_mean": 0.1}), bundle.potential, bundle.uncertainty)
+    other = Bundle(bundle.settings.model_copy(update={"standard_mean": 0.1}), bundle.model)
     export(other, tmp_path / "cv", dtype="float32")
     with pytest.raises(IdentityError, match=f"model {bundle.short_hash}, this run has model {other.short_hash}"):
         make_run("run", text_of(other, "metadynamics"), model=other)

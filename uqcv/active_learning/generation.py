@@ -5,27 +5,23 @@ Each stage does nothing if its result is there; the file that says so is written
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from uqcv.active_learning.evaluation import bins_seen, honesty, measure
 from uqcv.active_learning.harvesting import harvest, read_walkers
+from uqcv.active_learning.networks import Places, load_networks, of_member, train_networks
 from uqcv.active_learning.reference_data import Facts
 from uqcv.active_learning.state import CampaignFolder, GenerationFolder
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames, fit_bundle
+from uqcv.colvars.methods import networks_for
 from uqcv.config import Config
 from uqcv.files import read_json, write_json
 from uqcv.labeling.batch import Failure, label_structures
 from uqcv.labeling.reference import build_reference
-from uqcv.potentials.cores import n_epochs, training_cores
-from uqcv.potentials.dataset import Dataset
-from uqcv.potentials.potential import Potential
-from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import new_potential, train
+from uqcv.potentials.cores import training_cores
 from uqcv.processes import available_cores
 from uqcv.progress import progress, say
 from uqcv.sampling.runner import run_walkers
@@ -33,7 +29,7 @@ from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard
-from uqcv.structures import Structure, elements, read_structures, write_structures
+from uqcv.structures import Structure, read_structures, write_structures
 
 
 class Generation:
@@ -82,36 +78,27 @@ class Generation:
         return tuple(parts)
 
     def train(self) -> None:
-        """Train the potential, from the last generation's if there is one."""
-        if self.paths.potential.is_file():
-            self.paths.checkpoint.unlink(missing_ok=True)  # a run may have been killed just before
+        """Train the potential, or those of an ensemble, from the last generation's if there is one."""
+        needed = networks_for(self.config.uncertainty)
+        if of_member(self.paths.potential, needed.number - 1).is_file():
+            for k in range(needed.number):
+                of_member(self.paths.checkpoint, k).unlink(missing_ok=True)  # a run may have been killed just before
             return
-        torch.manual_seed(self._seed("weights"))
-        training = self._dataset(self.paths.training)
-        validation = self._dataset(self.paths.validation)
-        warm = self.number > 0
-        if warm:
-            potential = load_potential(self.campaign.generation(self.number - 1).potential)
-        else:
-            known = elements(training.structures + validation.structures)
-            potential = new_potential(training, Potential(known, self.config.potential))
-        settings = self.config.training
-        potential.to_dtype(getattr(torch, settings.dtype)).to(settings.device)
-        epochs = n_epochs(settings, warm)
+        warm, settings = self.number > 0, self.config.training
+        training = read_structures(self.paths.training, labelled=True)
         cores = training_cores(settings, len(training), warm)
         say(f"  training in {cores.processes} process(es) with {cores.threads} CPU thread(s) each")
-        with progress(f"generation {self.number}, training on {len(training)} frames", epochs) as update:
-            train(
-                potential, training, validation, settings, self._seed("batches"), warm,
-                self.paths.checkpoint, self.paths.history, update,
-            )  # fmt: skip
-        save_potential(potential.to_dtype(torch.float32).to("cpu"), self.paths.potential)
-        self.paths.checkpoint.unlink(missing_ok=True)
-
-    def _dataset(self, path: Path) -> Dataset:
-        settings = self.config.training
-        structures = read_structures(path, labelled=True)
-        return Dataset(structures, self.config.potential.cutoff, getattr(torch, settings.dtype), settings.device)
+        train_networks(
+            needed,
+            training,
+            read_structures(self.paths.validation, labelled=True),
+            self.config.potential,
+            settings,
+            self._seed,
+            Places(self.paths.potential, self.paths.checkpoint, self.paths.history),
+            f"generation {self.number}, training on {len(training)} frames",
+            self.campaign.generation(self.number - 1).potential if warm else None,
+        )
 
     def fit(self) -> None:
         """Fit the uncertainty and calibrate it."""
@@ -119,7 +106,7 @@ class Generation:
             return
         provenance = {"campaign": self.config.name, "generation": self.number, "seed": self.config.seed}
         bundle = fit_bundle(
-            load_potential(self.paths.potential),
+            load_networks(self.paths.potential, networks_for(self.config.uncertainty)),
             read_structures(self.paths.training, labelled=True),
             read_structures(self.paths.calibration, labelled=True),
             self.config.uncertainty,

@@ -120,7 +120,7 @@ def harvest(
 
 def descriptors(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
     """Return one descriptor per structure from what the mixtures see of its atoms' features, shape (k, D)."""
-    features = bundle.uncertainty.projected(torch.as_tensor(latent_features(bundle.potential, structures))).numpy()
+    features = bundle.model.described(torch.as_tensor(latent_features(bundle.potential, structures))).numpy()
     ends = np.cumsum([len(s) for s in structures])[:-1]
     known = bundle.settings.elements
     return np.stack(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
+from uqcv.active_learning.networks import Places, train_networks
 from uqcv.active_learning.reference_data import backbone_or_named
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.analysis.evaluation import evaluate_trajectory
 from uqcv.analysis.trajectories import load_trajectory, read_trajectory, structures_of, write_bfactor_pdb
 from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.methods import networks_for
 from uqcv.config import Config
 from uqcv.errors import InputError, LabelingError
 from uqcv.folders import locked, require_writable, staged
@@ -21,15 +24,12 @@ from uqcv.labeling.batch import Failure, label_structures
 from uqcv.labeling.free_energy import reference_free_energy
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.reference import ReferenceSettings, build_reference
-from uqcv.potentials.cores import n_epochs
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.devices import require_device
 from uqcv.potentials.loss import Errors, measure_errors
 from uqcv.potentials.painn import PaiNNSettings
-from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
-from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import new_potential, train
+from uqcv.potentials.storage import load_potential
 from uqcv.processes import available_cores
 from uqcv.progress import progress
 from uqcv.sampling.runner import run_walkers
@@ -40,6 +40,7 @@ from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.simulation.walker import WalkerEnd
 from uqcv.structures import Structure, elements, read_structures, require_elements, write_structures
+from uqcv.uncertainty.settings import UncertaintySettings
 
 
 def train_potential(
@@ -50,8 +51,11 @@ def train_potential(
     settings: TrainingSettings,
     seed: int,
     start: Path | None = None,
+    uncertainty: UncertaintySettings | None = None,
 ) -> Errors:
     """Train on extxyz files; write `potential.pt` and `history.csv` into `out`; return the validation errors.
+
+    An ensemble has such files for each of its networks, and the errors are those of the first.
 
     Parameters
     ----------
@@ -67,28 +71,23 @@ def train_potential(
         Of weights and batches.
     start
         Potential to go on from instead of a new one.
+    uncertainty
+        What is to be fitted afterwards, which decides about outputs, loss and the number of networks.
     """
     require_device(settings.device, "training.device")
     torch.set_num_threads(available_cores())
-    torch.manual_seed(derive_seed(seed, "weights"))
     frames = [read_structures(p, labelled=True) for p in (training, validation)]
-    potential = load_potential(start) if start else Potential(elements(frames[0] + frames[1]), architecture)
+    known = load_potential(start).elements if start else elements(frames[0] + frames[1])
     for structures, source in zip(frames, (training, validation), strict=True):
-        require_elements(structures, potential.elements, source)
-    dtype = getattr(torch, settings.dtype)
-    seen, unseen = (Dataset(f, potential.settings.cutoff, dtype, settings.device) for f in frames)
-    if start is None:
-        new_potential(seen, potential)
-    potential.to_dtype(dtype).to(settings.device)
-    epochs = n_epochs(settings, warm=start is not None)
-    checkpoint = out / "checkpoint.pt"
-    with locked(out), progress(f"training on {len(seen)} frames", epochs) as update:
-        train(potential, seen, unseen, settings, derive_seed(seed, "batches"), start is not None, checkpoint,
-              out / "history.csv", update)  # fmt: skip
-    errors = measure_errors(potential, unseen, settings)
-    save_potential(potential.to_dtype(torch.float32).to("cpu"), out / "potential.pt")
-    checkpoint.unlink(missing_ok=True)
-    return errors
+        require_elements(structures, known, source)
+    needed = networks_for(uncertainty or UncertaintySettings())
+    places = Places(out / "potential.pt", out / "checkpoint.pt", out / "history.csv")
+    title = f"training on {len(frames[0])} frames"
+    with locked(out):
+        networks = train_networks(
+            needed, frames[0], frames[1], architecture, settings, partial(derive_seed, seed), places, title, start
+        )
+    return measure_errors(networks[0], Dataset(frames[1], networks[0].settings.cutoff), settings)
 
 
 def sample_bundle(

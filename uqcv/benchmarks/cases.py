@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import uqcv
 from uqcv.colvars.bundle import Bundle
-from uqcv.colvars.fitting import UncertaintySettings, fit_bundle
+from uqcv.colvars.fitting import fit_bundle
 from uqcv.errors import InputError
 from uqcv.files import write_text
 from uqcv.labeling.reference import ASEReference, OpenMMReference, ReferenceMethod, build_reference
@@ -25,6 +25,7 @@ from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.training import new_potential, train
 from uqcv.progress import progress
 from uqcv.structures import Structure, elements, read_structures, write_structures
+from uqcv.uncertainty.settings import UncertaintySettings
 
 MOLECULE = Path(uqcv.__file__).resolve().parents[1] / "systems" / "alanine_dipeptide" / "topology.pdb"
 LATTICE = 3.61  # of copper, Å

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 import uqcv
+from uqcv.colvars.models import Model, model_from_state
 from uqcv.errors import BundleError, InputError
 from uqcv.files import read_json, write_json
 from uqcv.folders import make_folders, remove_empty, sync_folder, writing
@@ -21,10 +22,10 @@ from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import read_tensors, save_tensors
 from uqcv.uncertainty.calibration import ConformalCalibration
-from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
 from uqcv.uncertainty.pooling import PoolingSettings
+from uqcv.uncertainty.settings import UncertaintySettings
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 SETTINGS_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.pt"
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
@@ -37,7 +38,7 @@ class Distribution(BaseModel):
     Attributes
     ----------
     training_mean, training_deviation
-        Over the frames that the mixture was fitted on.
+        Over the frames that the uncertainty was fitted on.
     held_out
         Values on the calibration frames, sorted.
     calibration
@@ -74,8 +75,7 @@ class BundleSettings(BaseModel):
 
     elements: tuple[int, ...]
     potential: PaiNNSettings
-    uncertainty: GMMSettings
-    pooling: PoolingSettings
+    uncertainty: UncertaintySettings
     standard_mean: float
     standard_deviation: float
     distributions: dict[str, Distribution]
@@ -84,6 +84,11 @@ class BundleSettings(BaseModel):
     reference_pbc: tuple[bool, bool, bool]
     lowest_energy: float
     provenance: dict[str, Any]
+
+    @property
+    def pooling(self) -> PoolingSettings:
+        """From atoms to the system."""
+        return self.uncertainty.pooling
 
     @property
     def frame_calibration(self) -> ConformalCalibration:
@@ -98,16 +103,18 @@ class Bundle:
     ----------
     settings
         Everything but tensors.
-    potential
-        The network.
-    uncertainty
-        The fitted mixture.
+    model
+        The network or networks, with their uncertainty.
     """
 
-    def __init__(self, settings: BundleSettings, potential: Potential, uncertainty: GMMUncertainty) -> None:
+    def __init__(self, settings: BundleSettings, model: Model) -> None:
         self.settings = settings
-        self.potential = potential
-        self.uncertainty = uncertainty
+        self.model = model
+
+    @property
+    def potential(self) -> Potential:
+        """The network, or the first of several."""
+        return self.model.potential
 
     @cached_property
     def hash(self) -> str:
@@ -125,8 +132,7 @@ class Bundle:
         return self.hash[:12]
 
     def _tensors(self) -> dict[str, Tensor]:
-        parts = {"potential": self.potential.state_dict(), "uncertainty": self.uncertainty.state_dict()}
-        return {f"{p}.{k}": v for p, state in parts.items() for k, v in state.items() if isinstance(v, Tensor)}
+        return {name: value for name, value in self.model.state_dict().items() if isinstance(value, Tensor)}
 
     def save(self, folder: Path) -> Path:
         """Write the bundle; an earlier one in its place is replaced only when the new one is whole.
@@ -155,8 +161,7 @@ class Bundle:
         return folder
 
     def _write(self, folder: Path) -> None:
-        tensors = {"potential": self.potential.state_dict(), "uncertainty": self.uncertainty.state_dict()}
-        save_tensors(tensors, folder / WEIGHTS_FILE)
+        save_tensors(self.model.state_dict(), folder / WEIGHTS_FILE)
         header = {"format_version": FORMAT_VERSION, "uqcv": uqcv.__version__, "hash": self.hash, "units": UNITS}
         write_json(folder / SETTINGS_FILE, header | {"settings": self.settings.model_dump(mode="json")})
 
@@ -178,9 +183,10 @@ class Bundle:
             settings = BundleSettings.model_validate(header["settings"])
         except (ValidationError, KeyError) as error:
             raise BundleError(f"{folder}: {SETTINGS_FILE} {_first_problem(error)}; fit the bundle again") from error
-        states = _read_weights(folder)
+        state = _read_weights(folder)
         try:
-            bundle = cls(settings, *_rebuild(settings, states))
+            model = model_from_state(settings.elements, settings.potential, settings.uncertainty, state)
+            bundle = cls(settings, model)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BundleError(f"{folder}: {WEIGHTS_FILE} does not fit {SETTINGS_FILE}; fit the bundle again") from error
         if bundle.hash != header.get("hash"):
@@ -245,9 +251,3 @@ def _require_version(folder: Path, header: Any) -> None:
         raise BundleError(
             f"{folder}: bundle format {version} was given; this uqcv reads format {FORMAT_VERSION}: fit it again"
         )
-
-
-def _rebuild(settings: BundleSettings, states: dict[str, Any]) -> tuple[Potential, GMMUncertainty]:
-    potential = Potential(settings.elements, settings.potential)
-    potential.load_state_dict(states["potential"])
-    return potential.eval(), GMMUncertainty.from_state(settings.uncertainty, states["uncertainty"])

@@ -89,7 +89,7 @@ def export(
         raise InputError(f"components {list(components)} were given; choose from {', '.join(POOLINGS)}")
     folder, name = Path(folder), module_name(bundle)
     numbers = tuple(int(z) for z in (numbers if numbers is not None else bundle.settings.reference_numbers))
-    bundle.uncertainty.require_elements(numbers)
+    bundle.model.require_elements(numbers)
     pbc = tuple(bool(p) for p in (pbc if pbc is not None else bundle.settings.reference_pbc))
     module, example_path = folder / f"{name}.py", folder / "plumed.dat"
     text = MODULE.format(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from uqcv.potentials.dataset import EVALUATION_BATCH
-from uqcv.potentials.neighbors import build_graph, merge_graphs
+from uqcv.potentials.neighbors import Graph, build_graph, merge_graphs
 from uqcv.potentials.potential import Potential
 from uqcv.structures import Structure
 
@@ -20,14 +20,17 @@ COPIES = 6
 
 def latent_features(potential: Potential, structures: Sequence[Structure]) -> NDArray[np.float64]:
     """Return the features of all atoms of all structures, in order, shape (sum of n, f)."""
-    cutoff, dtype = potential.settings.cutoff, next(potential.parameters()).dtype
-    device = next(potential.parameters()).device
-    blocks = []
     with torch.no_grad():
-        for start in range(0, len(structures), EVALUATION_BATCH):
-            graphs = [build_graph(s, cutoff, dtype) for s in structures[start : start + EVALUATION_BATCH]]
-            blocks.append(potential(merge_graphs(graphs).to(device)).features.cpu().double())
+        blocks = [potential(graph).features.cpu().double() for graph in evaluation_graphs(potential, structures)]
     return torch.cat(blocks).numpy()
+
+
+def evaluation_graphs(potential: Potential, structures: Sequence[Structure]) -> Iterator[Graph]:
+    """Yield batches of all structures, in order, in the precision of `potential` and on its device."""
+    cutoff, weight = potential.settings.cutoff, next(potential.parameters())
+    for start in range(0, len(structures), EVALUATION_BATCH):
+        graphs = [build_graph(s, cutoff, weight.dtype) for s in structures[start : start + EVALUATION_BATCH]]
+        yield merge_graphs(graphs).to(weight.device)
 
 
 def vibrational_covariance(

@@ -1,4 +1,4 @@
-"""From a trained potential to a bundle: mixture, scale, distributions and calibration."""
+"""From trained potentials to a bundle: uncertainty, scale, distributions and calibration."""
 
 from __future__ import annotations
 
@@ -8,80 +8,64 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from uqcv.colvars.bundle import Bundle, BundleSettings, Distribution
-from uqcv.colvars.features import latent_features, vibrational_covariance
+from uqcv.colvars.methods import atomic_scores, fit_model
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
 from uqcv.potentials.potential import Potential
 from uqcv.structures import Structure, require_labels
 from uqcv.uncertainty.calibration import CalibrationSettings, ConformalCalibration
-from uqcv.uncertainty.discriminant import discriminant_directions
-from uqcv.uncertainty.gmm import GMMSettings, GMMUncertainty
-from uqcv.uncertainty.pooling import POOLINGS, PoolingSettings
+from uqcv.uncertainty.pooling import POOLINGS
+from uqcv.uncertainty.settings import UncertaintySettings
 
 UNFITTED = ConformalCalibration(q=1.0, minimum=0.0, floor=1.0, coverage=0.5, n=0)
 PLACEHOLDER = Distribution(training_mean=0.0, training_deviation=1.0, held_out=(0.0, 1.0), calibration=UNFITTED)
 
 
-class UncertaintySettings(BaseModel):
-    """How the uncertainty is fitted, pooled and calibrated."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    gmm: GMMSettings = Field(default_factory=GMMSettings, description="the Gaussian mixture")
-    directions: int | None = Field(
-        16,
-        ge=1,
-        description="directions in feature space that the mixture sees, those in which training atoms differ most "
-        "compared with how they vibrate; null: all features",
-    )
-    pooling: PoolingSettings = Field(default_factory=PoolingSettings, description="from atoms to the system")
-    calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, description="to eV/Å")
-
-
 def fit_bundle(
-    potential: Potential,
+    potentials: Potential | Sequence[Potential],
     training: Sequence[Structure],
     held_out: Sequence[Structure],
     settings: UncertaintySettings,
     seed: int,
     provenance: dict[str, Any] | None = None,
 ) -> Bundle:
-    """Fit the mixture on `training`, calibrate it on `held_out`, and return both with the potential.
+    """Fit the uncertainty on `training`, calibrate it on `held_out`, and return both with the potential.
 
     Parameters
     ----------
-    potential
-        Trained.
+    potentials
+        Trained: one network, or those of an ensemble.
     training
-        Structures that it was trained on.
+        Structures that they were trained on.
     held_out
-        Labelled structures that it has not seen.
+        Labelled structures that they have not seen.
     settings
-        Mixture, pooling, coverage.
+        Method, pooling, coverage.
     seed
-        Of the mixture's initial assignment.
+        Of a mixture's initial assignment, and of the vibrations that directions are compared with.
     provenance
         What is worth keeping beside the bundle; not part of its hash.
+
+    Raises
+    ------
+    InputError
+        If labels are missing, or the networks are not those that the method needs.
     """
     require_labels(training, "training set")
     require_labels(held_out, "calibration set")
-    features = latent_features(potential, training)
-    numbers = np.concatenate([s.numbers for s in training])
-    projection = _directions(potential, training, features, settings.directions, seed)
-    uncertainty = GMMUncertainty(settings.gmm).fit(features, numbers, seed, projection)
-    scores = uncertainty.score(torch.as_tensor(features), torch.as_tensor(numbers)).numpy()
+    networks = [potentials] if isinstance(potentials, Potential) else list(potentials)
+    model = fit_model(networks, training, settings, seed)
+    scores = np.concatenate(atomic_scores(model, training))
     deviation = float(scores.std())
     if not np.isfinite(deviation) or deviation == 0:
         raise InputError("the training atoms all have the same uncertainty; give more than one structure")
     first = training[0]
     unfitted = BundleSettings(
-        elements=potential.elements,
-        potential=potential.settings,
-        uncertainty=settings.gmm,
-        pooling=settings.pooling,
+        elements=networks[0].elements,
+        potential=networks[0].settings,
+        uncertainty=settings,
         standard_mean=float(scores.mean()),
         standard_deviation=deviation,
         distributions=dict.fromkeys(POOLINGS, PLACEHOLDER),
@@ -91,16 +75,7 @@ def fit_bundle(
         lowest_energy=min(float(s.energy) for s in training if s.energy is not None),
         provenance=provenance or {},
     )
-    return _calibrated(Bundle(unfitted, potential, uncertainty), training, held_out, settings.calibration)
-
-
-def _directions(
-    potential: Potential, training: Sequence[Structure], features: NDArray, n_directions: int | None, seed: int
-) -> NDArray[np.float64] | None:
-    if n_directions is None:
-        return None
-    vibration = vibrational_covariance(potential, training, np.random.default_rng(seed))
-    return discriminant_directions(features, vibration, n_directions)
+    return _calibrated(Bundle(unfitted, model), training, held_out, settings.calibration)
 
 
 def _calibrated(
@@ -121,7 +96,7 @@ def _calibrated(
         "distributions": distributions,
         "atom_calibration": ConformalCalibration.fit(np.concatenate(unseen.atomic), atom_errors, settings),
     }
-    return Bundle(bundle.settings.model_copy(update=update), bundle.potential, bundle.uncertainty)
+    return Bundle(bundle.settings.model_copy(update=update), bundle.model)
 
 
 class FrameEvaluations:

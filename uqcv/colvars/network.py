@@ -36,18 +36,13 @@ class EnergyNetwork(nn.Module):
 
     def __init__(self, bundle: Bundle, numbers: Tensor, dtype: torch.dtype) -> None:
         super().__init__()
-        self.potential = copy.deepcopy(bundle.potential).to_dtype(dtype).to(numbers.device).requires_grad_(False)
+        self.model = copy.deepcopy(bundle.model).to_dtype(dtype).to(numbers.device).requires_grad_(False)
         self.species: Tensor
-        self.register_buffer("species", self.potential.species(numbers))
+        self.register_buffer("species", self.model.potential.species(numbers))
 
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
         """Return the energy (eV, shape (1,)) at positions (Å, shape (n, 3)) with offsets of pairs (Å, shape (p, 3))."""
-        return (self.atomic(positions, offsets, links)[0].sum()[None],)
-
-    def atomic(self, positions: Tensor, offsets: Tensor, links: Links) -> tuple[Tensor, Tensor]:
-        """Return energies (eV, shape (n,)) and features (n, f) of the atoms."""
-        vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
-        return self.potential.atomic(self.species, vectors, links)
+        return (self.model.energies(self.species, _vectors(positions, offsets, links), links).sum()[None],)
 
 
 class UncertaintyNetwork(EnergyNetwork):
@@ -62,8 +57,7 @@ class UncertaintyNetwork(EnergyNetwork):
     def __init__(self, bundle: Bundle, numbers: Tensor, dtype: torch.dtype) -> None:
         super().__init__(bundle, numbers, dtype)
         settings, device = bundle.settings, numbers.device
-        self.uncertainty = copy.deepcopy(bundle.uncertainty).to(device, dtype)
-        members = self.uncertainty.members(numbers)
+        members = self.model.members(numbers)
         self._groups = tuple(members)
         for name, indices in members.items():
             self.register_buffer(f"members_{name}", indices)
@@ -76,11 +70,15 @@ class UncertaintyNetwork(EnergyNetwork):
 
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
         """Return the `SUMMARY` and the transformed uncertainty of each atom, shape (n,)."""
-        energies, features = self.atomic(positions, offsets, links)
         members = {name: self.get_buffer(f"members_{name}") for name in self._groups}
-        scores = self.uncertainty.score_members(features, members)
+        vectors = _vectors(positions, offsets, links)
+        energies, scores = self.model.atomic(self.species, vectors, links, members)
         z = standardise(scores, self.standard[0], self.standard[1])
         values = compress(z) if self.pooling.transform == "log" else z
         counted = values.index_select(0, self.counted)
         pooled = [pool(counted, kind, self.pooling) for kind in GLOBAL_POOLINGS]
         return torch.cat([energies.sum()[None], torch.stack(pooled).double()]), values
+
+
+def _vectors(positions: Tensor, offsets: Tensor, links: Links) -> Tensor:
+    return links.of_senders(positions) - links.of_receivers(positions) + offsets

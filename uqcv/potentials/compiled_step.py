@@ -19,7 +19,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from uqcv.potentials.compilation import compiled_or_eager
 from uqcv.potentials.dataset import Batch
-from uqcv.potentials.loss import loss_of
+from uqcv.potentials.loss import ForceLoss, loss_of, mean_square
 from uqcv.potentials.neighbors import Graph
 from uqcv.potentials.potential import Potential, Prediction
 from uqcv.potentials.settings import TrainingSettings
@@ -36,15 +36,20 @@ class CompiledStep:
         Of the shape of those to come: small molecules of one size.
     settings
         Weights of the loss.
+    force_loss
+        Of forces.
     """
 
-    def __init__(self, potential: Potential, batch: Batch, settings: TrainingSettings) -> None:
+    def __init__(
+        self, potential: Potential, batch: Batch, settings: TrainingSettings, force_loss: ForceLoss = mean_square
+    ) -> None:
         self._potential, self._links = potential, batch.graph.links
         self._parameters = list(potential.parameters())
         weights = (settings.energy_weight, settings.force_weight)
-        shape = (potential.settings, len(potential.elements), self._links, batch.forces.dtype, batch.forces.device)
-        if (key := (*shape, *weights)) not in _functions:
-            _functions[key] = _compiled(potential, batch.graph, settings, self._arguments(batch))
+        network = (potential.settings, len(potential.elements), potential.n_outputs)
+        shape = (self._links, batch.forces.dtype, batch.forces.device)
+        if (key := (*network, *shape, *weights, force_loss)) not in _functions:
+            _functions[key] = _compiled(potential, batch.graph, settings, force_loss, self._arguments(batch))
         self._function = _functions[key]
 
     def fits(self, batch: Batch) -> bool:
@@ -71,7 +76,11 @@ _functions: dict[tuple, Callable[..., tuple[Tensor, ...]]] = {}
 
 
 def _compiled(
-    potential: Potential, graph: Graph, settings: TrainingSettings, arguments: tuple[Tensor, ...]
+    potential: Potential,
+    graph: Graph,
+    settings: TrainingSettings,
+    force_loss: ForceLoss,
+    arguments: tuple[Tensor, ...],
 ) -> Callable[..., tuple[Tensor, ...]]:
     """Return the compiled function from species, positions, offsets, labels and weights to loss and gradients."""
     template = copy.deepcopy(potential)
@@ -86,7 +95,7 @@ def _compiled(
             return functional_call(template, weights, (graph, vectors, species))
 
         batch = Batch(replace(graph, positions=positions, offsets=offsets), energies, forces)
-        loss, _, _ = loss_of(predict, batch, settings, create_graph=True)
+        loss, _, _ = loss_of(predict, batch, settings, create_graph=True, force_loss=force_loss)
         gradients = torch.autograd.grad(loss, state[2:], materialize_grads=True)
         # Optimizers on a CPU pair gradients with parameters by their place in memory, whatever their strides.
         return loss.detach(), *(gradient.contiguous() for gradient in gradients)

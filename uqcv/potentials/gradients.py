@@ -17,7 +17,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from uqcv.potentials.compiled_step import CompiledStep
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.links import CompleteLinks
-from uqcv.potentials.loss import loss_of
+from uqcv.potentials.loss import ForceLoss, loss_of, mean_square
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
@@ -40,16 +40,24 @@ class BatchGradients:
         Whether to compile, where `data` are molecules whose pairs never change.
     size
         Structures of a usual call, for which it is compiled.
+    force_loss
+        Of forces.
     """
 
     def __init__(
-        self, potential: Potential, data: Dataset, settings: TrainingSettings, compiled: bool, size: int
+        self,
+        potential: Potential,
+        data: Dataset,
+        settings: TrainingSettings,
+        compiled: bool,
+        size: int,
+        force_loss: ForceLoss = mean_square,
     ) -> None:
-        self._potential, self._data, self._settings = potential, data, settings
+        self._potential, self._data, self._settings, self._force_loss = potential, data, settings, force_loss
         self._parameters = list(potential.parameters())  # finding them in the modules takes a tenth of a step
         batch = data.batch(range(min(size, len(data))))
         fixed = compiled and isinstance(batch.graph.links, CompleteLinks)
-        self._step = CompiledStep(potential, batch, settings) if fixed else None
+        self._step = CompiledStep(potential, batch, settings, force_loss) if fixed else None
 
     def __call__(self, indices: Sequence[int], batch: Sequence[int] | None = None) -> Tensor:
         """Return the loss of the structures at `indices` and set its gradients.
@@ -66,7 +74,8 @@ class BatchGradients:
             "energy_weight": of_structures * self._settings.energy_weight,
             "force_weight": of_atoms * self._settings.force_weight,
         }
-        loss, _, _ = loss_of(self._potential, part, self._settings.model_copy(update=weights), create_graph=True)
+        weighted = self._settings.model_copy(update=weights)
+        loss, _, _ = loss_of(self._potential, part, weighted, create_graph=True, force_loss=self._force_loss)
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient.contiguous()  # as `CompiledStep` does, and for its reason
@@ -95,7 +104,7 @@ class ParallelGradients:
 
     Parameters
     ----------
-    potential, data, settings, compiled
+    potential, data, settings, compiled, force_loss
         As for `BatchGradients`.
     processes
         How many, this one included; those that would have nothing to do are not started.
@@ -111,6 +120,7 @@ class ParallelGradients:
         compiled: bool,
         processes: int,
         threads: int,
+        force_loss: ForceLoss = mean_square,
     ) -> None:
         self._parameters = list(potential.parameters())
         size = min(settings.batch_size, len(data))
@@ -121,12 +131,10 @@ class ParallelGradients:
         shared = Shared(Path(self._folder.name) / "shared", len(sizes), len(first), first.dtype)
         self._weights, *self._sums = shared.tensors()
         arrays = {name: tensor.cpu().numpy() for name, tensor in potential.state_dict().items()}
-        model = (potential.elements, potential.settings, arrays)
-        self._helpers = [
-            RemoteObject(Helper, model, data.structures, settings, compiled, sizes[k], threads, shared, k)
-            for k in range(1, len(sizes))
-        ]
-        self._own = BatchGradients(potential, data, settings, compiled, sizes[0])
+        model = (potential.elements, potential.settings, potential.n_outputs, arrays)
+        at_work = (model, data.structures, settings, force_loss, compiled)
+        self._helpers = [RemoteObject(Helper, *at_work, sizes[k], threads, shared, k) for k in range(1, len(sizes))]
+        self._own = BatchGradients(potential, data, settings, compiled, sizes[0], force_loss)
 
     def __call__(self, indices: Sequence[int]) -> Tensor:
         """Return the loss of the structures at `indices` and set its gradients."""
@@ -184,10 +192,10 @@ class Helper:
     Parameters
     ----------
     model
-        Elements, architecture and state of the potential.
+        Elements, architecture, outputs and state of the potential.
     structures
         Of the data set.
-    settings, compiled, size
+    settings, force_loss, compiled, size
         As for `BatchGradients`.
     threads
         CPU threads.
@@ -197,9 +205,10 @@ class Helper:
 
     def __init__(
         self,
-        model: tuple[tuple[int, ...], PaiNNSettings, Mapping[str, NDArray]],
+        model: tuple[tuple[int, ...], PaiNNSettings, int, Mapping[str, NDArray]],
         structures: Sequence[Structure],
         settings: TrainingSettings,
+        force_loss: ForceLoss,
         compiled: bool,
         size: int,
         threads: int,
@@ -207,14 +216,14 @@ class Helper:
         place: int,
     ) -> None:
         torch.set_num_threads(threads)
-        elements, architecture, arrays = model
+        elements, architecture, n_outputs, arrays = model
         vectors = shared.tensors()
-        potential = Potential(elements, architecture).to_dtype(shared.dtype)
+        potential = Potential(elements, architecture, n_outputs).to_dtype(shared.dtype)
         potential.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
         self._parameters, self._gradients = list(potential.parameters()), vectors[place]
         vector_to_parameters(vectors[0], self._parameters)  # they are views of it from here on
         data = Dataset(structures, architecture.cutoff, shared.dtype)
-        self._own = BatchGradients(potential, data, settings, compiled, size)
+        self._own = BatchGradients(potential, data, settings, compiled, size, force_loss)
 
     def gradients(self, indices: Sequence[int], batch: Sequence[int]) -> float:
         """Write the gradients of a part of a batch; return what it adds to the loss."""

@@ -26,10 +26,13 @@ class Prediction:
         eV, one per structure, shape (s,).
     features
         Per-atom features, invariant to rotation, translation and the order of other atoms, shape (n, f).
+    outputs
+        What a second readout says of each atom's force, shape (n, k), or None.
     """
 
     energies: Tensor
     features: Tensor
+    outputs: Tensor | None = None
 
 
 class Potential(nn.Module):
@@ -43,15 +46,19 @@ class Potential(nn.Module):
         Atomic numbers that the potential knows, sorted.
     settings
         Architecture.
+    n_outputs
+        Numbers per atom from a second readout, for those who learn how wrong forces are; 0: there is none.
     """
 
-    def __init__(self, elements: Sequence[int], settings: PaiNNSettings | None = None) -> None:
+    def __init__(self, elements: Sequence[int], settings: PaiNNSettings | None = None, n_outputs: int = 0) -> None:
         super().__init__()
         self.settings = settings or PaiNNSettings()
         self.elements = tuple(int(z) for z in elements)
+        self.n_outputs = n_outputs
         f = self.settings.n_features
         self.representation = PaiNN(len(self.elements), self.settings)
-        self.readout = nn.Sequential(nn.Linear(f, f // 2), nn.SiLU(), nn.Linear(f // 2, 1))
+        self.readout = _readout(f, 1)
+        self.head = _readout(f, n_outputs) if n_outputs else None
         species = torch.full((MAX_ATOMIC_NUMBER + 1,), -1)
         species[list(self.elements)] = torch.arange(len(self.elements))
         self.species_of_number: Tensor
@@ -102,6 +109,11 @@ class Potential(nn.Module):
         interaction = self.scale * self.readout(features)[:, 0]
         return interaction.to(torch.float64) + self.offsets[species], features
 
+    def hidden(self, features: Tensor) -> Tensor:
+        """Return what the last, linear layer of the energy sees of features (n, f): shape (n, f // 2)."""
+        hidden: Tensor = self.readout[:-1](features)
+        return hidden
+
     def forward(self, graph: Graph, vectors: Tensor | None = None, species: Tensor | None = None) -> Prediction:
         """Return energies (eV) and features.
 
@@ -118,7 +130,13 @@ class Potential(nn.Module):
         species = self.species(graph.numbers) if species is None else species
         atomic, features = self.atomic(species, vectors, graph.links)
         zeros = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
-        return Prediction(zeros.index_add(0, graph.structure_of_atom, atomic), features)
+        outputs = None if self.head is None else self.head(features)
+        return Prediction(zeros.index_add(0, graph.structure_of_atom, atomic), features, outputs)
+
+
+def _readout(n_features: int, n_outputs: int) -> nn.Sequential:
+    half = n_features // 2
+    return nn.Sequential(nn.Linear(n_features, half), nn.SiLU(), nn.Linear(half, n_outputs))
 
 
 # A potential, or what stands for it with other weights.
@@ -154,10 +172,8 @@ def strain_gradient(pair_gradients: Tensor, vectors: Tensor, graph: Graph) -> Te
     return 0.5 * (total + total.transpose(1, 2))
 
 
-def energies_and_forces(
-    potential: Predictor, graph: Graph, create_graph: bool = False
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return energies (s,) in eV, forces (n, 3) in eV/Å and features (n, f).
+def predict_with_forces(potential: Predictor, graph: Graph, create_graph: bool = False) -> tuple[Prediction, Tensor]:
+    """Return what a potential says of a graph, and the forces (n, 3) in eV/Å.
 
     Parameters
     ----------
@@ -169,7 +185,7 @@ def energies_and_forces(
     vectors = graph.vectors().detach().requires_grad_(True)
     prediction = potential(graph, vectors)
     gradient = pair_gradient(prediction.energies.sum(), vectors, create_graph=create_graph)
-    return prediction.energies, -position_gradient(gradient, graph), prediction.features
+    return prediction, -position_gradient(gradient, graph)
 
 
 def stress(potential: Potential, graph: Graph) -> Tensor:

@@ -60,6 +60,7 @@ def save_potential(potential: Potential, path: Path) -> None:
         "format_version": FORMAT_VERSION,
         "elements": list(potential.elements),
         "settings": potential.settings.model_dump(),
+        "n_outputs": potential.n_outputs,
         "weights": potential.state_dict(),
     }
     save_tensors(content, path)
@@ -84,7 +85,7 @@ def load_potential(path: Path) -> Potential:
             f"{path}: potential format {version} was given; this uqcv reads format {FORMAT_VERSION}: train it again"
         )
     try:
-        potential = Potential(content["elements"], PaiNNSettings(**content["settings"]))
+        potential = Potential(content["elements"], PaiNNSettings(**content["settings"]), content.get("n_outputs", 0))
         potential.load_state_dict(content["weights"])
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BundleError(

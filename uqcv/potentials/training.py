@@ -23,7 +23,7 @@ from uqcv.files import write_text
 from uqcv.potentials.cores import Cores, is_long, limited_threads, n_epochs, training_cores
 from uqcv.potentials.dataset import Dataset, element_offsets, force_scale
 from uqcv.potentials.gradients import BatchGradients, ParallelGradients
-from uqcv.potentials.loss import measure_errors
+from uqcv.potentials.loss import Errors, ForceLoss, mean_square, measure_errors
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import read_tensors, save_tensors
@@ -46,6 +46,7 @@ class _State:
     best_loss: float = math.inf
     best_weights: dict[str, Tensor] | None = None
     history: tuple[tuple[float, ...], ...] = ()
+    train_loss: float = math.nan
 
     def __post_init__(self) -> None:
         # Walking the modules for them in each step would take a tenth of it.
@@ -82,6 +83,7 @@ def train(
     checkpoint: Path | None = None,
     history_path: Path | None = None,
     report: Report | None = None,
+    force_loss: ForceLoss = mean_square,
 ) -> Potential:
     """Train `potential` and return it with the weights that did best on `validation`.
 
@@ -106,14 +108,18 @@ def train(
         CSV of losses.
     report
         Called with the epoch and a line about the losses.
+    force_loss
+        What is made small of forces; that of a potential with outputs may need them.
     """
     state = _start(potential, settings, len(training), warm)
-    identity = _identity(potential, training, validation, settings, seed, warm)
+    identity = _identity(potential, training, validation, settings, seed, warm, force_loss)
     _resume(state, checkpoint, identity, history_path)
     epochs, cores = n_epochs(settings, warm), training_cores(settings, len(training), warm)
-    with limited_threads(cores.threads), closing(_gradients(potential, training, settings, warm, cores)) as gradients:
+    ways = _gradients(potential, training, settings, warm, cores, force_loss)
+    with limited_threads(cores.threads), closing(ways) as gradients:
         while state.epoch < epochs and state.epoch - state.best_epoch < settings.patience:
-            _one_epoch(state, gradients, training, validation, settings, seed)
+            _one_epoch(state, gradients, training, settings, seed)
+            _judge(state, measure_errors(state.average, validation, settings, force_loss))
             _save(state, checkpoint, identity, history_path)
             if report is not None:
                 report(state.epoch, _describe(state.history[-1]))
@@ -123,12 +129,12 @@ def train(
 
 
 def _gradients(
-    potential: Potential, data: Dataset, settings: TrainingSettings, warm: bool, cores: Cores
+    potential: Potential, data: Dataset, settings: TrainingSettings, warm: bool, cores: Cores, force_loss: ForceLoss
 ) -> BatchGradients | ParallelGradients:
     compiled = is_long(settings, len(data), warm) if settings.compiled == "auto" else settings.compiled
     if cores.processes == 1:
-        return BatchGradients(potential, data, settings, compiled, settings.batch_size)
-    return ParallelGradients(potential, data, settings, compiled, *cores)
+        return BatchGradients(potential, data, settings, compiled, settings.batch_size, force_loss)
+    return ParallelGradients(potential, data, settings, compiled, *cores, force_loss)
 
 
 def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm: bool) -> _State:
@@ -144,9 +150,7 @@ def _start(potential: Potential, settings: TrainingSettings, n_frames: int, warm
     return _State(potential, copy.deepcopy(potential), optimizer, schedule)
 
 
-def _one_epoch(
-    state: _State, gradients: Gradients, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int
-) -> None:
+def _one_epoch(state: _State, gradients: Gradients, training: Dataset, settings: TrainingSettings, seed: int) -> None:
     state.potential.train()
     losses = []
     for indices in training.parts(settings.batch_size, seed=seed * 100_003 + state.epoch):
@@ -158,7 +162,11 @@ def _one_epoch(
         decay = settings.ema_decay if n_steps > 1 else 0.0  # the mean begins with the first step
         get_ema_multi_avg_fn(decay)(state.averages, state.parameters, n_steps)
         losses.append(loss.item())
-    errors = measure_errors(state.average, validation, settings)
+    state.train_loss = float(np.mean(losses))
+
+
+def _judge(state: _State, errors: Errors) -> None:
+    """Count the epoch, and keep the weights if none before did better."""
     if not math.isfinite(errors.loss):
         raise InputError(f"training diverged in epoch {state.epoch + 1}; lower the learning rate or check the labels")
     state.epoch += 1
@@ -166,7 +174,7 @@ def _one_epoch(
         state.best_loss, state.best_epoch = errors.loss, state.epoch
         state.best_weights = {k: v.clone() for k, v in state.average.state_dict().items()}
     rate = state.optimizer.param_groups[0]["lr"]
-    row = (state.epoch, rate, float(np.mean(losses)), errors.loss, errors.energy_mae, errors.force_mae)
+    row = (state.epoch, rate, state.train_loss, errors.loss, errors.energy_mae, errors.force_mae)
     state.history = (*state.history, row)
 
 
@@ -176,7 +184,13 @@ def _describe(row: tuple[float, ...]) -> str:
 
 
 def _identity(
-    potential: Potential, training: Dataset, validation: Dataset, settings: TrainingSettings, seed: int, warm: bool
+    potential: Potential,
+    training: Dataset,
+    validation: Dataset,
+    settings: TrainingSettings,
+    seed: int,
+    warm: bool,
+    force_loss: ForceLoss,
 ) -> str:
     weights = hashlib.sha256()
     for name, tensor in potential.state_dict().items():
@@ -188,6 +202,7 @@ def _identity(
         settings.model_dump_json(),
         str(seed),
         str(warm),
+        "mean square" if force_loss is mean_square else repr(force_loss),
     )
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from uqcv.errors import InputError, UnknownElementError
+from uqcv.uncertainty.atomic import AtomicUncertainty
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -79,7 +80,7 @@ class Mixture(nn.Module):
         return -torch.logsumexp(self._constants - 0.5 * squares, dim=1)
 
 
-class GMMUncertainty(nn.Module):
+class GMMUncertainty(AtomicUncertainty):
     """Negative log-likelihood of per-atom features under Gaussian mixtures.
 
     U_i = -log sum_k w_k N(x_i; mu_k, Sigma_k): Zhu et al., doi 10.1063/5.0136574; as a collective variable Tan,
@@ -148,16 +149,6 @@ class GMMUncertainty(nn.Module):
             return {"all": np.ones(len(numbers), dtype=bool)}
         return {str(z): numbers == z for z in self.elements_}
 
-    def score(self, features: Tensor, numbers: Tensor) -> Tensor:
-        """Return U_i for each atom, shape (n,); natural logarithm, no unit.
-
-        Raises
-        ------
-        UnknownElementError
-            If an element was not in the fit.
-        """
-        return self.score_members(features, self.members(numbers))
-
     def members(self, numbers: Tensor) -> dict[str, Tensor]:
         """Return for each mixture the indices of its atoms; the same for all positions of a system.
 
@@ -176,9 +167,9 @@ class GMMUncertainty(nn.Module):
         """Return what the mixtures see of the features (n, f): shape (n, d), or the features themselves."""
         return features if self.projection is None else features @ self.projection
 
-    def score_members(self, features: Tensor, members: dict[str, Tensor]) -> Tensor:
-        """Return U_i for each atom, shape (n,), for the groups that `members` gave."""
-        features = self.projected(features)
+    def score_members(self, inputs: Tensor, members: dict[str, Tensor]) -> Tensor:
+        """See `AtomicUncertainty`; `inputs` are latent features; natural logarithm, no unit."""
+        features = self.projected(inputs)
         if not self.settings.per_element:
             return self.mixtures["all"](features)
         scores = features.new_zeros(len(features))
