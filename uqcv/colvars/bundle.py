@@ -21,7 +21,7 @@ from uqcv.folders import make_folders, remove_empty, sync_folder, writing
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import read_tensors, save_tensors
-from uqcv.uncertainty.calibration import ConformalCalibration
+from uqcv.uncertainty.calibration import Calibration
 from uqcv.uncertainty.pooling import PoolingSettings
 from uqcv.uncertainty.settings import UncertaintySettings
 
@@ -50,7 +50,7 @@ class Distribution(BaseModel):
     training_mean: float
     training_deviation: float
     held_out: tuple[float, ...]
-    calibration: ConformalCalibration
+    calibration: Calibration
 
     def quantile(self, share: float) -> float:
         """Return the value that a `share` of the held-out frames does not exceed."""
@@ -79,7 +79,7 @@ class BundleSettings(BaseModel):
     standard_mean: float
     standard_deviation: float
     distributions: dict[str, Distribution]
-    atom_calibration: ConformalCalibration
+    atom_calibration: Calibration
     reference_numbers: tuple[int, ...]
     reference_pbc: tuple[bool, bool, bool]
     lowest_energy: float
@@ -91,7 +91,7 @@ class BundleSettings(BaseModel):
         return self.uncertainty.pooling
 
     @property
-    def frame_calibration(self) -> ConformalCalibration:
+    def frame_calibration(self) -> Calibration:
         """From the mean uncertainty to the mean force error of a frame, eV/Å."""
         return self.distributions["mean"].calibration
 

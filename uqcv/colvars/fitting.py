@@ -15,11 +15,11 @@ from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
 from uqcv.potentials.potential import Potential
 from uqcv.structures import Structure, require_labels
-from uqcv.uncertainty.calibration import CalibrationSettings, ConformalCalibration
+from uqcv.uncertainty.calibration import CalibrationSettings, LinearCalibration, fit_calibration
 from uqcv.uncertainty.pooling import POOLINGS
 from uqcv.uncertainty.settings import UncertaintySettings
 
-UNFITTED = ConformalCalibration(q=1.0, minimum=0.0, floor=1.0, coverage=0.5, n=0)
+UNFITTED = LinearCalibration(q=1.0, minimum=0.0, floor=1.0, coverage=0.5, n=0)
 PLACEHOLDER = Distribution(training_mean=0.0, training_deviation=1.0, held_out=(0.0, 1.0), calibration=UNFITTED)
 
 
@@ -88,13 +88,13 @@ def _calibrated(
             training_mean=float(seen.pooled[kind].mean()),
             training_deviation=float(seen.pooled[kind].std()),
             held_out=tuple(np.sort(unseen.pooled[kind]).tolist()),
-            calibration=ConformalCalibration.fit(unseen.pooled[kind], frame_errors, settings),
+            calibration=fit_calibration(unseen.pooled[kind], frame_errors, settings),
         )
         for kind in POOLINGS
     }
     update = {
         "distributions": distributions,
-        "atom_calibration": ConformalCalibration.fit(np.concatenate(unseen.atomic), atom_errors, settings),
+        "atom_calibration": fit_calibration(np.concatenate(unseen.atomic), atom_errors, settings),
     }
     return Bundle(bundle.settings.model_copy(update=update), bundle.model)
 
