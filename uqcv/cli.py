@@ -293,6 +293,43 @@ def benchmark_speed(
     print(f"{out} and {save_plot(result['rows'], out.with_suffix('.png'))}, seed {seed}")
 
 
+@benchmark_app.command("uq")
+def benchmark_uq(
+    data: Annotated[list[Path], _path_argument("labelled extxyz, or .npz of rMD17; together they are the domain")],
+    out: Out = Path("runs/uq"),
+    train: Annotated[list[int], typer.Option(min=2, help="numbers of training frames; default: half")] = [],  # noqa: B006
+    validation: Annotated[int | None, typer.Option(min=1, help="frames that choose the epoch")] = None,
+    calibration: Annotated[int | None, typer.Option(min=2, help="frames that calibrate")] = None,
+    test: Annotated[int | None, typer.Option(min=3, help="test frames in the domain; default: the rest")] = None,
+    other: Annotated[list[Path], _path_option(help="labelled file that is another test set")] = [],  # noqa: B006
+    domain_key: Annotated[str | None, typer.Option(help="key of info that tells domains apart")] = None,
+    train_on: Annotated[str | None, typer.Option(help="its value in the domain; others are test sets")] = None,
+    group_key: Annotated[str | None, typer.Option(help="key of info: frames of one value stay together")] = None,
+    train_index: Annotated[Path | None, _path_option(help="rows that are the domain, as in rMD17's splits")] = None,
+    test_index: Annotated[Path | None, _path_option(help="rows that are the test set in the domain")] = None,
+    only: Annotated[list[str], typer.Option(help="uncertainties to compare; default: all")] = [],  # noqa: B006
+    seeds: Annotated[int, typer.Option(min=1, help="of splits, networks and mixtures, from 0")] = 3,
+    processes: Annotated[int | None, typer.Option(min=1, help="at a time; default: one for each core")] = None,
+    config: ConfigOption = None,
+    settings: Setting = [],  # noqa: B006
+) -> None:
+    """Compare uncertainties on your data: train, calibrate and test each of them with every seed.
+
+    Writes results.json, tables.md and figures into OUT; the same command goes on after an interruption.
+    """
+    from uqcv.benchmarks.uq.data import Source
+    from uqcv.benchmarks.uq.plan import make_plan
+    from uqcv.benchmarks.uq.run import compare
+    from uqcv.benchmarks.uq.tables import report as tables_of
+
+    chosen = _sections(config, settings, "potential", "training", "uncertainty")
+    source = Source(tuple(data), tuple(other), domain_key, train_on, group_key, train_index, test_index)
+    held_out = {"validation": validation, "calibration": calibration, "test": test}
+    plan = make_plan(source, train, held_out, seeds, only, chosen)
+    print(tables_of(compare(plan, out, processes)))
+    print(f"{out / 'tables.md'}, results.json and figures are in {out}; seeds 0 to {seeds - 1}")
+
+
 @app.command()
 def doctor(
     bundle: Annotated[Path | None, _path_argument("folder that `uqcv fit` wrote; default: no model")] = None,

@@ -1,0 +1,140 @@
+"""Work items that train: one network of one split in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from uqcv.active_learning.networks import of_member
+from uqcv.colvars.methods import networks_for
+from uqcv.files import read_json, write_json
+from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.painn import PaiNNSettings
+from uqcv.potentials.potential import Potential
+from uqcv.potentials.settings import TrainingSettings
+from uqcv.potentials.storage import load_potential, save_potential
+from uqcv.potentials.training import new_potential, train
+from uqcv.seeding import derive_seed
+from uqcv.structures import elements, read_structures
+from uqcv.uncertainty.settings import Method, UncertaintySettings
+
+PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """One network to train.
+
+    Attributes
+    ----------
+    folder
+        Of the split; holds training.extxyz and validation.extxyz.
+    kind
+        `PLAIN`, or the method that the network learns for.
+    number
+        Among the networks of its kind.
+    seed
+        Of the split.
+    architecture, training, uncertainty
+        Settings.
+    """
+
+    folder: Path
+    kind: str
+    number: int
+    seed: int
+    architecture: PaiNNSettings
+    training: TrainingSettings
+    uncertainty: UncertaintySettings
+
+    @property
+    def path(self) -> Path:
+        """The trained network."""
+        return of_member(self.folder / "networks" / f"{self.kind}.pt", self.number)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is trained."""
+        return self.path.is_file() and self.cost_path.is_file()
+
+    @property
+    def cost_path(self) -> Path:
+        """What the training took."""
+        return self.path.with_suffix(".json")
+
+
+def kind_of(method: Method, uncertainty: UncertaintySettings) -> str:
+    """Return the kind of network that a method needs; all that need nothing special share theirs."""
+    return method if networks_for(uncertainty.model_copy(update={"method": method})).n_outputs else PLAIN
+
+
+def train_item(item: TrainingItem, progress: Callable[[int], None]) -> None:
+    """Train a network to its end; one that was stopped goes on from its last epoch."""
+    if item.is_done:
+        progress(item.training.epochs)
+        return
+    item.path.parent.mkdir(parents=True, exist_ok=True)
+    method: Method = "gmm" if item.kind == PLAIN else item.kind  # type: ignore[assignment]
+    needed = networks_for(item.uncertainty.model_copy(update={"method": method}))
+    seed = derive_seed(item.seed, "network", item.number)
+    torch.manual_seed(derive_seed(seed, "weights"))
+    frames = [read_structures(item.folder / f"{part}.extxyz", labelled=True) for part in ("training", "validation")]
+    dtype = getattr(torch, item.training.dtype)
+    seen, unseen = (Dataset(f, item.architecture.cutoff, dtype, item.training.device) for f in frames)
+    potential = new_potential(seen, Potential(elements(frames[0] + frames[1]), item.architecture, needed.n_outputs))
+    potential.to_dtype(dtype).to(item.training.device)
+    clock = _Clock(item.cost_path)
+
+    def note(epoch: int, _: str) -> None:
+        clock.note(epoch)
+        progress(epoch)
+
+    train(
+        potential, seen, unseen, item.training, derive_seed(seed, "batches"),
+        checkpoint=item.path.with_suffix(".checkpoint"),
+        history_path=item.path.with_suffix(".csv"),
+        report=note,
+        force_loss=needed.force_loss,
+    )  # fmt: skip
+    save_potential(potential.to_dtype(torch.float32).to("cpu"), item.path)
+    item.path.with_suffix(".checkpoint").unlink(missing_ok=True)
+    progress(item.training.epochs)
+
+
+class _Clock:
+    """Adds up the seconds of processor time of all epochs, over all runs that a training takes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        before = read_json(path) if path.is_file() else {"seconds": 0.0, "epochs": 0}
+        self._seconds, self._last = float(before["seconds"]), time.process_time()
+
+    def note(self, epoch: int) -> None:
+        """Count the epoch that has just ended."""
+        now = time.process_time()
+        self._seconds, self._last = self._seconds + now - self._last, now
+        write_json(self._path, {"seconds": self._seconds, "epochs": epoch})
+
+
+def load_trained(folder: Path, method: Method, uncertainty: UncertaintySettings) -> list[Potential]:
+    """Return the networks that a method needs, trained in the folder of a split.
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
+    first = folder / "networks" / f"{kind_of(method, uncertainty)}.pt"
+    needed = networks_for(uncertainty.model_copy(update={"method": method}))
+    return [load_potential(of_member(first, k)) for k in range(needed.number)]
+
+
+def training_seconds(folder: Path, method: Method, uncertainty: UncertaintySettings) -> float:
+    """Return the seconds of processor time that the networks of a method took to train."""
+    first = folder / "networks" / f"{kind_of(method, uncertainty)}.pt"
+    number = networks_for(uncertainty.model_copy(update={"method": method})).number
+    return sum(float(read_json(of_member(first, k).with_suffix(".json"))["seconds"]) for k in range(number))

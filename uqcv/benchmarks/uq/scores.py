@@ -1,0 +1,160 @@
+"""Work items that score: one method on all test sets of one split, and the arrays that are left for statistics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uqcv.benchmarks.uq.data import groups_of
+from uqcv.benchmarks.uq.networks import load_trained, training_seconds
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.fitting import evaluate_frames, fit_bundle
+from uqcv.files import atomic_path, write_json
+from uqcv.structures import Structure, read_structures
+from uqcv.uncertainty.settings import Method, UncertaintySettings
+
+CALIBRATION = "calibration"
+
+
+@dataclass(frozen=True)
+class ScoringItem:
+    """One method on one split.
+
+    Attributes
+    ----------
+    folder
+        Of the split.
+    method
+        Which uncertainty.
+    seed
+        Of the split.
+    uncertainty
+        Settings.
+    tests
+        Names of the test sets; files of the same name lie in `folder`.
+    group_key
+        Which frames are not independent.
+    """
+
+    folder: Path
+    method: Method
+    seed: int
+    uncertainty: UncertaintySettings
+    tests: tuple[str, ...]
+    group_key: str | None
+
+    @property
+    def place(self) -> Path:
+        """Where results go."""
+        return self.folder / "methods" / self.method
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all is there."""
+        return self.cost_path.is_file()
+
+    @property
+    def cost_path(self) -> Path:
+        """What training and fit took; written last."""
+        return self.place / "cost.json"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a method said of a set of structures, and what was true.
+
+    Attributes
+    ----------
+    atomic
+        Uncertainty of each atom, standardised over the training atoms, shape (a,).
+    residuals
+        Errors of forces with their sign, eV/Å, shape (a, 3).
+    pooled
+        Mean uncertainty of each frame, shape (s,).
+    counts
+        Atoms of each frame, shape (s,).
+    groups
+        Of each frame, shape (s,).
+    energy_errors
+        eV, shape (s,).
+    """
+
+    atomic: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    pooled: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    energy_errors: NDArray[np.float64]
+
+    @property
+    def atom_errors(self) -> NDArray[np.float64]:
+        """Norm of the force error of each atom, eV/Å, shape (a,)."""
+        return np.asarray(np.linalg.norm(self.residuals, axis=1))
+
+    @property
+    def frame_errors(self) -> NDArray[np.float64]:
+        """Mean of it over the atoms of each frame, eV/Å, shape (s,)."""
+        return np.add.reduceat(self.atom_errors, self._starts) / self.counts
+
+    @property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+
+    def atoms_of(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the indices of the atoms of some frames, in their order."""
+        counts, starts = self.counts[frames], self._starts[frames]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(starts, counts) + within
+
+    def joined(self, other: Scores) -> Scores:
+        """Return both as one."""
+        names = ("atomic", "residuals", "pooled", "counts", "groups", "energy_errors")
+        return Scores(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+
+
+def score_item(item: ScoringItem, progress: Callable[[int], None]) -> None:
+    """Fit a method on the networks of a split, and evaluate it on the calibration and test sets."""
+    if item.is_done:
+        progress(1)
+        return
+    settings = item.uncertainty.model_copy(update={"method": item.method})
+    training, calibration = (read_structures(item.folder / f"{n}.extxyz") for n in ("training", CALIBRATION))
+    networks = load_trained(item.folder, item.method, settings)
+    before = time.process_time()
+    bundle = fit_bundle(networks, training, calibration, settings, item.seed, {"benchmark": "uq", "seed": item.seed})
+    fit_seconds = time.process_time() - before
+    bundle.save(item.place / "bundle")
+    for name in (CALIBRATION, *item.tests):
+        frames = read_structures(item.folder / f"{name}.extxyz")
+        _write(item.place / f"{name}.npz", _scores(bundle, frames, groups_of(frames, item.group_key)))
+    seconds = training_seconds(item.folder, item.method, settings)
+    write_json(item.cost_path, {"training_seconds": seconds, "fit_seconds": fit_seconds})
+    progress(1)
+
+
+def read_scores(place: Path, name: str) -> Scores:
+    """Read what `score_item` left of a test set."""
+    with np.load(place / f"{name}.npz", allow_pickle=False) as content:
+        return Scores(**{key: content[key] for key in content})
+
+
+def _scores(bundle: Bundle, frames: Sequence[Structure], groups: Sequence[str]) -> Scores:
+    found = evaluate_frames(bundle, frames)
+    return Scores(
+        atomic=np.concatenate(found.atomic),
+        residuals=np.concatenate([f - s.forces for f, s in zip(found.forces, frames, strict=True)]),
+        pooled=found.pooled["mean"],
+        counts=np.array([len(s) for s in frames]),
+        groups=np.array(groups, dtype=str),
+        energy_errors=found.energies - np.array([s.energy for s in frames]),
+    )
+
+
+def _write(path: Path, scores: Scores) -> None:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **vars(scores))

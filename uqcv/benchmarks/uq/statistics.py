@@ -1,0 +1,143 @@
+"""From the scores of all methods to what is reported: metrics, their spread, and differences between methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from uqcv.benchmarks.uq.scores import Scores
+from uqcv.uncertainty.bootstrap import bootstrap, interval
+from uqcv.uncertainty.calibration import CalibrationSettings, fit_calibration, likeliest_line
+from uqcv.uncertainty.metrics import (
+    coverage,
+    gaussian_nll,
+    miscalibration_area,
+    retention_score,
+    roc_auc,
+    sharpness,
+    spearman,
+)
+
+PERCENTILES = (80, 90, 95)
+# What is bootstrapped, and compared between methods.
+COMPARED = ("atom_spearman", "atom_auc80", "frame_spearman", "frame_auc80")
+KINDS = tuple(CalibrationSettings(kind=kind) for kind in ("conformal", "linear", "isotonic"))
+
+
+def deviations(calibration: Scores, test: Scores) -> NDArray[np.float64]:
+    """Return the expected deviation of each atom's force components in `test`, eV/Å.
+
+    The straight line above the least uncertainty that makes the errors of the calibration set most likely.
+    """
+    minimum = calibration.atomic.min()
+    slope, intercept = likeliest_line(calibration.atomic - minimum, calibration.atom_errors / np.sqrt(3))
+    return np.asarray(slope * np.maximum(test.atomic - minimum, 0.0) + intercept)
+
+
+def judge(calibration: Scores, test: Scores) -> dict[str, float]:
+    """Return all metrics of a method on a test set; what needs eV/Å is calibrated on the calibration set."""
+    atoms, frames = test.atom_errors, test.frame_errors
+    expected = deviations(calibration, test)
+    components, of_components = test.residuals.ravel(), np.repeat(expected, 3)
+    found = {
+        "force_mae": float(np.abs(components).mean()),
+        "energy_mae": float(np.abs(test.energy_errors).mean()),
+        "atom_spearman": spearman(test.atomic, atoms),
+        "frame_spearman": spearman(test.pooled, frames),
+        "atom_retention": retention_score(test.atomic, atoms),
+        "frame_retention": retention_score(test.pooled, frames),
+        "miscalibration": miscalibration_area(components, of_components),
+        "nll": gaussian_nll(components, of_components),
+        "sharpness": sharpness(expected),
+    }
+    for percentile in PERCENTILES:
+        found[f"atom_auc{percentile}"] = roc_auc(test.atomic, atoms, percentile)
+        found[f"frame_auc{percentile}"] = roc_auc(test.pooled, frames, percentile)
+    return found
+
+
+def covered(calibration: Scores, test: Scores) -> dict[str, float]:
+    """Return the share of errors covered at 90 %, of frames and of atoms, by each kind of calibration."""
+    shares = {}
+    for kind in KINDS:
+        of_frames = fit_calibration(calibration.pooled, calibration.frame_errors, kind)
+        of_atoms = fit_calibration(calibration.atomic, calibration.atom_errors, kind)
+        shares[f"frame_{kind.kind}"] = coverage(of_frames(test.pooled), test.frame_errors)
+        shares[f"atom_{kind.kind}"] = coverage(of_atoms(test.atomic), test.atom_errors)
+    return shares
+
+
+def resampled(test: Scores, seed: int) -> NDArray[np.float64]:
+    """Return the `COMPARED` metrics of bootstrap resamples of the frames, shape (resamples, 4)."""
+    atom_errors, frame_errors = test.atom_errors, test.frame_errors
+
+    def statistic(frames: NDArray[np.int64]) -> NDArray[np.float64]:
+        atoms = test.atoms_of(frames)
+        by_atom, by_frame = (test.atomic[atoms], atom_errors[atoms]), (test.pooled[frames], frame_errors[frames])
+        return np.array([spearman(*by_atom), roc_auc(*by_atom), spearman(*by_frame), roc_auc(*by_frame)])
+
+    return bootstrap(statistic, test.groups.tolist(), seed)
+
+
+def summarise(rows: Sequence[dict[str, float]], draws: Sequence[NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+    """Return mean and standard deviation of each metric over seeds, and intervals of the mean of those compared.
+
+    Parameters
+    ----------
+    rows
+        Metrics of each seed.
+    draws
+        What `resampled` gave for each seed.
+    """
+    result = {}
+    for name in rows[0]:
+        values = np.array([row[name] for row in rows])
+        result[name] = {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
+    means = np.mean(np.stack(draws), axis=0)
+    for k, name in enumerate(COMPARED):
+        low, high = interval(means[:, k])
+        result[name] |= {"low": low, "high": high}
+    return result
+
+
+def differences(
+    draws: Mapping[str, Sequence[NDArray[np.float64]]], rows: Mapping[str, Sequence[dict[str, float]]], against: str
+) -> list[dict[str, Any]]:
+    """Return for each method how much higher its metrics are than those of another, with paired intervals.
+
+    Parameters
+    ----------
+    draws, rows
+        Of each method what `summarise` is given; draws of one seed are of the same frames.
+    against
+        The other method.
+    """
+    result = []
+    for method in (m for m in draws if m != against):
+        apart = np.mean(np.stack(draws[method]) - np.stack(draws[against]), axis=0)
+        for k, name in enumerate(COMPARED):
+            measured = np.mean([a[name] - b[name] for a, b in zip(rows[method], rows[against], strict=True)])
+            low, high = interval(apart[:, k])
+            result.append(
+                {
+                    "method": method,
+                    "against": against,
+                    "metric": name,
+                    "mean": float(measured),
+                    "low": low,
+                    "high": high,
+                }
+            )
+    return result
+
+
+def pooled_coverage(shares: Sequence[float], counts: Sequence[int]) -> dict[str, float]:
+    """Return the share covered over all seeds, with the exact binomial interval (95 %) of Clopper & Pearson."""
+    n = int(sum(counts))
+    k = round(sum(share * count for share, count in zip(shares, counts, strict=True)))
+    found = binomtest(k, n).proportion_ci()
+    return {"share": k / n, "low": float(found.low), "high": float(found.high), "n": n}
