@@ -77,6 +77,7 @@ def train_item(item: TrainingItem, progress: Callable[[int], None]) -> None:
     if item.is_done:
         progress(item.training.epochs)
         return
+    torch.set_num_threads(1)  # every core has a network of its own
     item.path.parent.mkdir(parents=True, exist_ok=True)
     method: Method = "gmm" if item.kind == PLAIN else item.kind  # type: ignore[assignment]
     needed = networks_for(item.uncertainty.model_copy(update={"method": method}))

@@ -68,8 +68,10 @@ def compare(plan: Plan, folder: Path, processes: int | None = None) -> dict[str,
         write_text(folder / "tables.md", report(results))
         for size, name in dict.fromkeys((row["training"], row["test"]) for row in results["metrics"]):
             own = [one for one in splits if one.size == size]
-            pairs = {m: [_pair(one, m, name, tests[1:]) for one in own] for m in plan.methods}
-            save_figures(pairs, folder / "figures", f"train-{size}-{name.replace(' ', '-')}")
+            save_figures(
+                {str(m): [_pair(one, m, name, tests[1:]) for one in own] for m in plan.methods},
+                folder / "figures", f"train-{size}-{name.replace(' ', '-')}",
+            )  # fmt: skip
     return results
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from uqcv.benchmarks.uq.data import groups_of
@@ -122,6 +123,7 @@ def score_item(item: ScoringItem, progress: Callable[[int], None]) -> None:
     if item.is_done:
         progress(1)
         return
+    torch.set_num_threads(1)  # every core has a method of its own
     settings = item.uncertainty.model_copy(update={"method": item.method})
     training, calibration = (read_structures(item.folder / f"{n}.extxyz") for n in ("training", CALIBRATION))
     networks = load_trained(item.folder, item.method, settings)

@@ -66,8 +66,9 @@ def sizes_for(n: int, training: Sequence[int], given: dict[str, int | None], has
 def split(groups: Sequence[str], sizes: Sizes, seed: int) -> dict[str, list[int]]:
     """Return indices of the frames of each part.
 
-    Groups are shuffled; the first ones test, then come calibration, validation and training. So a larger training
-    set of the same seed holds the smaller one, and all are tested on the same frames.
+    Groups are shuffled; the first ones test, then come calibration, validation and training, each with the next groups
+    that fit. So a larger training set of the same seed holds the smaller one, if groups are single frames, and all are
+    tested on the same frames.
 
     Parameters
     ----------
@@ -92,8 +93,13 @@ def split(groups: Sequence[str], sizes: Sizes, seed: int) -> dict[str, list[int]
     for part in PARTS:
         wanted = getattr(sizes, part)
         chosen: list[int] = []
-        while waiting and len(chosen) + len(waiting[0]) <= wanted:
-            chosen += waiting.pop(0)
+        later = []
+        for frames in waiting:
+            if len(chosen) + len(frames) <= wanted:
+                chosen += frames
+            else:
+                later.append(frames)
+        waiting = later
         if wanted and not chosen:
             raise InputError(f"no frames are left for {part}; ask for fewer frames in the other parts")
         parts[part] = chosen
