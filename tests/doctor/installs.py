@@ -160,8 +160,8 @@ MODEL = {
     ),
     "features that turn": Install(
         mistake(
-            "colvars/network.py", "score_members(features, members)",
-            "score_members(features + 0.05 * (positions - positions.mean(0))[:, :1], members)",
+            "colvars/models.py", "score_members(inputs, members)",
+            "score_members(inputs + 0.05 * links.sum_over_senders(vectors)[:, :1], members)",
         ),
         ("rotation", "net force and torque"), "U changes by", "fit the bundle again",
     ),

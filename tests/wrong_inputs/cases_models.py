@@ -65,7 +65,11 @@ BUNDLES = (
     Case("a `weights.pt` cut in the middle", EVALUATE, cut(WEIGHTS, 8000)),
     Case("a `weights.pt` of bytes that mean nothing", EXPORT, garbage(WEIGHTS)),
     Case("a folder in place of `weights.pt`", EXPORT, folder_instead(WEIGHTS)),
-    Case("weights of another network", EVALUATE, torch_content(WEIGHTS, lambda c: c | {"potential": {}})),
+    Case(
+        "weights of another network",
+        EVALUATE,
+        torch_content(WEIGHTS, lambda c: c | {"network.more": c["network.scale"]}),
+    ),
     Case("a potential in place of `weights.pt`", EVALUATE, copied("potential.pt", WEIGHTS)),
     Case("a `weights.pt` that wants to be executed", EVALUATE, malicious(WEIGHTS)),
     Case("a bare pickle as `weights.pt`", EXPORT, malicious(WEIGHTS, zipped=False)),

@@ -2,6 +2,7 @@
 
 from . import (
     cases_campaigns,
+    cases_comparisons,
     cases_engines,
     cases_models,
     cases_places,
@@ -26,6 +27,8 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     "The `plumed` program": cases_engines.PROGRAM,
     "The doctor": cases_engines.DOCTOR,
     "The benchmark": cases_engines.BENCHMARKS,
+    "The comparison of uncertainties": cases_comparisons.CASES,
+    "Networks for another uncertainty": cases_comparisons.NETWORKS,
     "Files that may not be read": cases_places.UNREADABLE,
     "Folders that may not be written to": cases_places.READ_ONLY,
     "Places where nothing can be": cases_places.NO_FOLDER,

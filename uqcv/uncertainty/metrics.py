@@ -13,7 +13,9 @@ Floats = NDArray[np.float64]
 
 
 def spearman(uncertainties: ArrayLike, errors: ArrayLike) -> float:
-    """Return the rank correlation of uncertainty and error; 1 is a perfect order."""
+    """Return the rank correlation of uncertainty and error; 1 is a perfect order, NaN if one of them is constant."""
+    if np.ptp(uncertainties) == 0 or np.ptp(errors) == 0:
+        return float("nan")
     return float(spearmanr(uncertainties, errors).statistic)
 
 

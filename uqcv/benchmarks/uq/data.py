@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,8 @@ def read_rmd17(path: Path) -> list[Structure]:
 
 
 def _load_arrays(path: Path) -> dict[str, NDArray]:
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: is no .npz; a data set of rMD17 is expected, write or download it again")
     with np.load(path, allow_pickle=False) as content:
         missing = [name for name in NPZ_ARRAYS if name not in content]
         if missing:

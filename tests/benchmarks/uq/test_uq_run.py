@@ -1,0 +1,96 @@
+"""A whole comparison, small and real: from files to tables, and on after an interruption."""
+
+import json
+
+import numpy as np
+import pytest
+
+from uqcv.benchmarks.uq import run
+from uqcv.benchmarks.uq.data import Source
+from uqcv.benchmarks.uq.plan import make_plan
+from uqcv.benchmarks.uq.run import compare
+from uqcv.benchmarks.uq.tables import report
+from uqcv.colvars.bundle import Bundle
+from uqcv.errors import InputError
+from uqcv.potentials.settings import TrainingSettings
+from uqcv.structures import read_structures, write_structures
+from uqcv.uncertainty.ensemble import EnsembleSettings
+
+
+@pytest.fixture(scope="module")
+def plan(frames, network, uncertainty, tmp_path_factory):
+    """Two methods, one of them an ensemble of two, with one seed."""
+    folder = tmp_path_factory.mktemp("data")
+    write_structures(folder / "here.extxyz", frames[:24])
+    write_structures(folder / "there.extxyz", frames[24:30])
+    settings = {
+        "potential": network,
+        "training": TrainingSettings(epochs=2, warmup_steps=2, compiled=False),
+        "uncertainty": uncertainty.model_copy(update={"ensemble": EnsembleSettings(members=2)}),
+    }
+    source = Source((folder / "here.extxyz",), (folder / "there.extxyz",))
+    held_out = {"validation": 4, "calibration": 5, "test": 5}
+    return make_plan(source, [8], held_out, 1, ["gmm", "ensemble"], settings)
+
+
+@pytest.fixture(scope="module")
+def compared(plan, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            run, "time_methods", lambda bundles, *_: {m: {"ms": 1.0} for m in bundles}
+        )  # compiles for minutes
+        return folder, compare(plan, folder, processes=2)
+
+
+def test_everything_is_there(compared, plan):
+    folder, results = compared
+    assert {(row["method"], row["test"]) for row in results["metrics"]} == {
+        (method, test) for method in ("gmm", "ensemble") for test in ("in domain", "there")
+    }
+    written = json.loads((folder / "results.json").read_text())
+    assert written["metrics"] == json.loads(json.dumps(results["metrics"]))
+    assert len(list((folder / "figures").glob("*.png"))) == 6
+    text = (folder / "tables.md").read_text()
+    assert text == report(results) and "tested there (6 frames)" in text
+
+
+def test_the_metrics_are_those_of_the_bundle(compared, frames):
+    folder, results = compared
+    place = folder / "train-8" / "seed-0"
+    bundle = Bundle.load(place / "methods" / "gmm" / "bundle")
+    tested = read_structures(place / "there.extxyz")
+    from uqcv.colvars.fitting import evaluate_frames
+
+    found = evaluate_frames(bundle, tested)
+    mae = np.mean([np.abs(f - s.forces).mean() for f, s in zip(found.forces, tested, strict=True)])
+    (row,) = [r for r in results["metrics"] if (r["method"], r["test"]) == ("gmm", "there")]
+    assert row["metrics"]["force_mae"]["mean"] == pytest.approx(mae, rel=1e-12)
+
+
+def test_the_ensemble_shares_its_first_network(compared):
+    folder, _ = compared
+    methods = folder / "train-8" / "seed-0" / "methods"
+    one, several = (Bundle.load(methods / name / "bundle") for name in ("gmm", "ensemble"))
+    for name, tensor in one.potential.state_dict().items():
+        np.testing.assert_array_equal(tensor, several.potential.state_dict()[name])
+    assert several.model.ensemble.n_members == 2
+
+
+def test_what_is_done_is_not_done_again(compared, plan, monkeypatch):
+    folder, results = compared
+    network = folder / "train-8" / "seed-0" / "networks" / "plain.pt"
+    lost = folder / "train-8" / "seed-0" / "methods" / "gmm" / "cost.json"
+    before, cost = network.stat().st_mtime_ns, json.loads(lost.read_text())
+    lost.unlink()  # as if the run had been killed before it was written
+    again = compare(plan, folder, processes=2)
+    assert network.stat().st_mtime_ns == before
+    assert json.loads(lost.read_text())["training_seconds"] == cost["training_seconds"]
+    assert again["metrics"] == results["metrics"] and again["differences"] == results["differences"]
+
+
+def test_another_comparison_is_refused(compared, plan):
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match="holds a comparison with another seeds; give another --out"):
+        compare(replace(plan, seeds=2), compared[0])
