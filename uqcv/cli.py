@@ -257,6 +257,27 @@ def free_energy(
     print(reference_surface(_config(config, [], None), out, length, seed, grid))
 
 
+@reference_app.command("sample")
+def reference_sample(
+    config: ConfigArgument,
+    out: Out = Path("frames.extxyz"),
+    turn: Annotated[list[str], typer.Option(help="torsion=degrees to start at, such as phi=60")] = [],  # noqa: B006
+    seed: Seed = None,
+    settings: Setting = [],  # noqa: B006
+) -> None:
+    """Write labelled frames of dynamics with the reference method, as `initial` of the settings says."""
+    from uqcv.active_learning.reference_data import reference_frames
+    from uqcv.config import read_angles
+    from uqcv.folders import require_writable
+    from uqcv.structures import write_structures
+
+    require_writable(out)
+    resolved = _config(config, settings, seed)
+    frames = reference_frames(resolved, read_angles(turn))
+    write_structures(out, frames)
+    print(f"{out}: {len(frames)} frames at {resolved.initial.temperature:g} K, seed {resolved.seed}")
+
+
 @benchmark_app.command("speed")
 def benchmark_speed(
     out: Annotated[Path, _path_option("--out", "-o", help="JSON to write; a plot goes beside it")] = Path("speed.json"),
@@ -322,7 +343,9 @@ def benchmark_uq(
     from uqcv.benchmarks.uq.run import compare
     from uqcv.benchmarks.uq.tables import report as tables_of
 
-    chosen = _sections(config, settings, "potential", "training", "uncertainty")
+    # Each atom as it is, and all atoms in a frame: what a collective variable leaves out counts here too.
+    plain = ["uncertainty.pooling.transform=none", "uncertainty.pooling.atoms=all"]
+    chosen = _sections(config, [*plain, *settings], "potential", "training", "uncertainty")
     source = Source(tuple(data), tuple(other), domain_key, train_on, group_key, train_index, test_index)
     held_out = {"validation": validation, "calibration": calibration, "test": test}
     plan = make_plan(source, train, held_out, seeds, only, chosen)

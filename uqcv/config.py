@@ -111,6 +111,24 @@ def read_overrides(settings: Sequence[str]) -> dict[str, Any]:
     return overrides
 
 
+def read_angles(turns: Sequence[str]) -> dict[str, float]:
+    """Return what `name=degrees` says, by name.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    angles = {}
+    for text in turns:
+        name, _, value = text.partition("=")
+        try:
+            angles[name.strip()] = float(value)
+        except ValueError as error:
+            raise InputError(f"--turn {text} was given; torsion=degrees is expected, such as phi=60") from error
+    return angles
+
+
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> Config:
     """Read a campaign's YAML; relative paths in it start at its folder.
 

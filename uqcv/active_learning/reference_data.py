@@ -16,7 +16,7 @@ from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.reference import ReferenceMethod, build_reference
 from uqcv.labeling.reference_md import sample_reference
 from uqcv.labeling.relaxation import relax
-from uqcv.labeling.torsions import backbone_torsions, torsion_angle
+from uqcv.labeling.torsions import backbone_torsions, bond_pairs, torsion_angle, turn
 from uqcv.potentials.devices import require_device
 from uqcv.progress import say
 from uqcv.sampling.strategies import try_bias
@@ -77,6 +77,32 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     free_energy = folder.free_energy.name if folder.free_energy.is_file() else None
     write_json(folder.facts, asdict(facts) | {"free_energy": free_energy})
     return facts
+
+
+def reference_frames(config: Config, turned: Mapping[str, float]) -> list[Structure]:
+    """Return labelled frames of dynamics by the reference method, as `config.initial` says.
+
+    Parameters
+    ----------
+    config
+        Of a campaign.
+    turned
+        Torsions (degrees) to turn the molecule to before it is relaxed, such as those of another conformer.
+
+    Raises
+    ------
+    InputError
+        For a torsion that `config.system` does not name, or a start that `config.initial.keep` does not hold.
+    """
+    method, topology = build_reference(config.reference), read_topology(config.system.topology)
+    torsions = backbone_or_named(config, topology)
+    start = _starting_structure(config, topology)
+    for name, angle in turned.items():
+        if name not in torsions:
+            raise InputError(f"--turn {name} was given; system.torsions has {sorted(torsions)}")
+        positions = turn(start.positions, bond_pairs(topology), torsions[name], angle)
+        start = start.with_positions(positions)
+    return _dynamics(config, method, relax(method, start), torsions, config.initial.frames, "reference frames")
 
 
 def read_facts(path: Path) -> Facts:

@@ -76,7 +76,7 @@ class Scores:
     residuals
         Errors of forces with their sign, eV/Å, shape (a, 3).
     pooled
-        Mean uncertainty of each frame, shape (s,).
+        Mean of it over all atoms of each frame, shape (s,).
     counts
         Atoms of each frame, shape (s,).
     groups
@@ -150,7 +150,7 @@ def _scores(bundle: Bundle, frames: Sequence[Structure], groups: Sequence[str]) 
     return Scores(
         atomic=np.concatenate(found.atomic),
         residuals=np.concatenate([f - s.forces for f, s in zip(found.forces, frames, strict=True)]),
-        pooled=found.pooled["mean"],
+        pooled=np.array([values.mean() for values in found.atomic]),
         counts=np.array([len(s) for s in frames]),
         groups=np.array(groups, dtype=str),
         energy_errors=found.energies - np.array([s.energy for s in frames]),
