@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from uqcv.active_learning.reference_data import backbone_or_named, prepare
+from uqcv.active_learning.reference_data import backbone_or_named, prepare, reference_frames
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.errors import InputError
 from uqcv.labeling.torsions import torsion_angle
@@ -126,3 +126,15 @@ def test_a_broken_pdb(make_config, folder, tmp_path):
     (tmp_path / "broken.pdb").write_text("ATOM      1  CH3 ACE A   1       zero  -0.036  -0.036\n")
     with pytest.raises(InputError, match=r"broken\.pdb: cannot be read as PDB"):
         prepare(make_config({"system.topology": str(tmp_path / "broken.pdb")}), folder)
+
+
+def test_frames_of_another_conformer(make_config):
+    keep = {"phi": [0, 150]}
+    config = make_config({"initial.keep": keep, "initial.frames": 3, "initial.spacing": 5})
+    found = reference_frames(config, {"phi": 65.0, "psi": -65.0})
+    assert len(found) == 3 and all(s.is_labelled for s in found)
+    assert all(0 <= torsion_angle(s.positions, PHI) <= 150 for s in found)
+    with pytest.raises(InputError, match=r"--turn chi was given; system\.torsions has"):
+        reference_frames(config, {"chi": 60.0})
+    with pytest.raises(InputError, match="not accepted"):
+        reference_frames(config, {})

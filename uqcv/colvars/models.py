@@ -12,6 +12,7 @@ from uqcv.potentials.ensemble import PotentialEnsemble
 from uqcv.potentials.links import Links
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
+from uqcv.potentials.radial import cosine_cutoff
 from uqcv.uncertainty.atomic import AtomicUncertainty
 from uqcv.uncertainty.ensemble import force_deviation
 from uqcv.uncertainty.evidential import N_OUTPUTS as EVIDENTIAL_OUTPUTS
@@ -117,7 +118,9 @@ class NetworkModel(Model):
         """See `Model`."""
         energies, features = self.network.atomic(species, vectors, links)
         inputs = features if self.network.head is None else self.network.head(features)
-        return energies, self.uncertainty.score_members(inputs, members)
+        scores = self.uncertainty.score_members(inputs, members)
+        radius = self.uncertainty.neighbourhood
+        return energies, scores if radius is None else neighbourhood_mean(scores, vectors, links, radius)
 
     def to_dtype(self, dtype: torch.dtype) -> NetworkModel:
         """See `Model`."""
@@ -211,6 +214,23 @@ class LastLayerModel(Model):
         self.factor = self.factor.to(dtype)
         self.network.to_dtype(dtype)
         return self
+
+
+def neighbourhood_mean(values: Tensor, vectors: Tensor, links: Links, radius: float) -> Tensor:
+    """Return for each atom the mean over itself and its neighbours, shape (n,), weighted by a cosine cutoff.
+
+    Parameters
+    ----------
+    values
+        Of the atoms, shape (n,).
+    vectors, links
+        As for `Potential.atomic`.
+    radius
+        Where weights end, Å.
+    """
+    weights = cosine_cutoff(vectors.square().sum(dim=1).sqrt(), radius)[:, None]
+    near = links.sum_over_senders(weights * links.of_senders(values[:, None]))
+    return (values + near[:, 0]) / (1 + links.sum_over_senders(weights)[:, 0])
 
 
 def model_from_state(

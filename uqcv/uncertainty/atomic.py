@@ -11,7 +11,14 @@ class AtomicUncertainty(nn.Module):
     """From what a network says of each atom to how unsure it is of it; abstract.
 
     A network says its latent features or, if it has learned how wrong its forces are, the outputs of a second readout.
+
+    Attributes
+    ----------
+    neighbourhood
+        Radius in Å of the neighbourhood whose mean counts for each atom; None: each atom for itself.
     """
+
+    neighbourhood: float | None = None
 
     def members(self, numbers: Tensor) -> dict[str, Tensor]:
         """Return groups of atoms that are treated differently, by name; the same for all positions of a system."""

@@ -34,6 +34,12 @@ class GMMSettings(BaseModel):
         1e-3, gt=0, description="added to the diagonal of each covariance, as a share of the mean feature variance"
     )
     max_iterations: int = Field(200, ge=1, description="most iterations of expectation maximisation")
+    neighbourhood: float | None = Field(
+        None,
+        gt=0,
+        description="radius, Å, at most the cutoff: an atom's uncertainty is the mean over its neighbours, whose "
+        "energies its force is made of; null: its own alone",
+    )
 
 
 class Mixture(nn.Module):
@@ -104,6 +110,7 @@ class GMMUncertainty(AtomicUncertainty):
     def __init__(self, settings: GMMSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or GMMSettings()
+        self.neighbourhood = self.settings.neighbourhood
         self.mixtures = nn.ModuleDict()
         self.projection: Tensor | None
         self.register_buffer("projection", None)
