@@ -37,7 +37,7 @@ TRAINING = TrainingSettings(
     epochs=4, batch_size=5, learning_rate=2e-3, energy_weight=10.0, force_weight=1.0, ema_decay=0.9, warmup_steps=5
 )
 UNCERTAINTY = UncertaintySettings(
-    gmm=GMMSettings(n_components=3, per_element=False, regularisation=1e-3),
+    gmm=GMMSettings(n_components=3, per_element=False, regularisation=1e-3, sees="directions", neighbourhood=None),
     directions=8,
     pooling=PoolingSettings(transform="log", atoms="heavy", sharpness=4.0, local_radius=3.0),
     calibration=CalibrationSettings(coverage=0.9),

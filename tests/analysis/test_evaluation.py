@@ -29,7 +29,7 @@ def test_values_are_those_of_the_collective_variable(table, bundle, molecule_tra
 
 def test_expected_errors_are_calibrated(table, bundle):
     assert table.expected_errors.tolist() == bundle.settings.frame_calibration(table.pooled["mean"]).tolist()
-    assert table.atomic_errors[3].tolist() == bundle.settings.atom_calibration(table.atomic[3]).tolist()
+    assert table.atomic_errors[3].tolist() == bundle.settings.atom_calibration(table.atomic[3], table.numbers).tolist()
 
 
 def test_the_worst_atom_is_the_one_that_the_maximum_comes_from(table):

@@ -83,7 +83,7 @@ def test_every_setting_but_the_provenance_is_in_the_hash(bundle):
     changes = {
         "uncertainty": s.uncertainty.model_copy(update={"pooling": s.pooling.model_copy(update={"sharpness": 5.0})}),
         "distributions": s.distributions | {"max": s.distributions["max"].model_copy(update={"training_mean": 0.5})},
-        "atom_calibration": s.atom_calibration.model_copy(update={"minimum": -9.0}),
+        "atom_calibration": s.atom_calibration.model_copy(update={"elements": {}}),
         "standard_mean": s.standard_mean + 1e-9,
         "standard_deviation": s.standard_deviation + 1e-9,
         "lowest_energy": s.lowest_energy - 1.0,

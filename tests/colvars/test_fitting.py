@@ -42,10 +42,15 @@ def test_the_calibration_covers_the_held_out_frames(bundle, frames):
     np.testing.assert_allclose(atom_errors[66:88], by_hand)
     assert frame_errors[3] == pytest.approx(by_hand.mean())
     s = bundle.settings
-    assert s.frame_calibration.n == 10 and s.atom_calibration.n == 220
+    assert s.frame_calibration.n == 10 and s.atom_calibration.others.n == 220
     assert coverage(s.frame_calibration(evaluations.pooled["mean"]), frame_errors) >= 0.9
     atomic = np.concatenate(evaluations.atomic)
-    assert coverage(s.atom_calibration(atomic), atom_errors) == pytest.approx(199 / 220)
+    assert coverage(s.atom_calibration.others(atomic), atom_errors) == pytest.approx(199 / 220)
+    numbers = np.tile(frames[0].numbers, 10)
+    assert {z: own.n for z, own in s.atom_calibration.elements.items()} == {1: 120, 6: 60}, "10 N and 10 O are too few"
+    hydrogen = numbers == 1
+    covered = atom_errors[hydrogen] <= s.atom_calibration(atomic, numbers)[hydrogen]
+    assert covered.mean() == pytest.approx(109 / 120)
 
 
 def test_evaluations_are_those_of_a_simulation(bundle, frames, molecule):

@@ -125,5 +125,5 @@ def evaluate_trajectory(
         # The maximum is one of the atoms' own values, so this finds it among those that count.
         worst_atoms=np.abs(atomic - found.pooled["max"][:, None]).argmin(axis=1),
         atomic=atomic,
-        atomic_errors=bundle.settings.atom_calibration(atomic),
+        atomic_errors=bundle.settings.atom_calibration(atomic, structures[0].numbers),
     )

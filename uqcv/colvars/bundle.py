@@ -21,7 +21,7 @@ from uqcv.folders import make_folders, remove_empty, sync_folder, writing
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import read_tensors, save_tensors
-from uqcv.uncertainty.calibration import Calibration
+from uqcv.uncertainty.calibration import Calibration, ElementCalibration
 from uqcv.uncertainty.pooling import PoolingSettings
 from uqcv.uncertainty.settings import UncertaintySettings
 
@@ -79,7 +79,7 @@ class BundleSettings(BaseModel):
     standard_mean: float
     standard_deviation: float
     distributions: dict[str, Distribution]
-    atom_calibration: Calibration
+    atom_calibration: ElementCalibration
     reference_numbers: tuple[int, ...]
     reference_pbc: tuple[bool, bool, bool]
     lowest_energy: float

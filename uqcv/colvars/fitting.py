@@ -15,7 +15,13 @@ from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
 from uqcv.potentials.potential import Potential
 from uqcv.structures import Structure, require_labels
-from uqcv.uncertainty.calibration import CalibrationSettings, LinearCalibration, fit_calibration
+from uqcv.uncertainty.calibration import (
+    CalibrationSettings,
+    ElementCalibration,
+    LinearCalibration,
+    fit_by_element,
+    fit_calibration,
+)
 from uqcv.uncertainty.pooling import POOLINGS
 from uqcv.uncertainty.settings import UncertaintySettings
 
@@ -69,7 +75,7 @@ def fit_bundle(
         standard_mean=float(scores.mean()),
         standard_deviation=deviation,
         distributions=dict.fromkeys(POOLINGS, PLACEHOLDER),
-        atom_calibration=UNFITTED,
+        atom_calibration=ElementCalibration(elements={}, others=UNFITTED),
         reference_numbers=tuple(int(z) for z in first.numbers),
         reference_pbc=(bool(first.pbc[0]), bool(first.pbc[1]), bool(first.pbc[2])),
         lowest_energy=min(float(s.energy) for s in training if s.energy is not None),
@@ -83,6 +89,7 @@ def _calibrated(
 ) -> Bundle:
     seen, unseen = evaluate_frames(bundle, training), evaluate_frames(bundle, held_out)
     atom_errors, frame_errors = unseen.errors(held_out)
+    numbers = np.concatenate([s.numbers for s in held_out])
     distributions = {
         kind: Distribution(
             training_mean=float(seen.pooled[kind].mean()),
@@ -94,7 +101,7 @@ def _calibrated(
     }
     update = {
         "distributions": distributions,
-        "atom_calibration": fit_calibration(np.concatenate(unseen.atomic), atom_errors, settings),
+        "atom_calibration": fit_by_element(np.concatenate(unseen.atomic), atom_errors, numbers, settings),
     }
     return Bundle(bundle.settings.model_copy(update=update), bundle.model)
 

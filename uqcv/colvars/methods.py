@@ -96,8 +96,14 @@ def _fitted(
         return MeanVariance()
     if settings.method == "evidential":
         return Evidential()
-    numbers = np.concatenate([s.numbers for s in training])
-    return GMMUncertainty(gmm_settings(settings)).fit(features, numbers, seed, directions)
+    gmm, numbers = gmm_settings(settings), np.concatenate([s.numbers for s in training])
+    cutoff = potential.settings.cutoff
+    if gmm.neighbourhood is not None and gmm.neighbourhood > cutoff:
+        raise InputError(
+            f"uncertainty.gmm.neighbourhood {gmm.neighbourhood:g} Å was given; at most the cutoff of the potential, "
+            f"{cutoff:g} Å, is expected"
+        )
+    return GMMUncertainty(gmm).fit(features, numbers, seed, directions if gmm.sees == "directions" else None)
 
 
 def _require_networks(networks: Sequence[Potential], settings: UncertaintySettings) -> None:

@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from uqcv.errors import InputError
 
 Floats = NDArray[np.float64]
+FEWEST_ATOMS = 30  # of an element, for a calibration of its own
 
 
 class CalibrationSettings(BaseModel):
@@ -183,6 +184,42 @@ def fit_calibration(
     floor = intercept / slope
     q = conformal_factor(e, u - minimum + floor, settings.coverage)
     return LinearCalibration(kind=settings.kind, q=q, minimum=minimum, floor=floor, **said)
+
+
+class ElementCalibration(BaseModel):
+    """A calibration for the atoms of each element: a hydrogen errs by less than a carbon of the same uncertainty.
+
+    Attributes
+    ----------
+    elements
+        By atomic number, of elements with enough atoms in the calibration set.
+    others
+        Of all atoms together, for the other elements.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    elements: dict[int, Calibration]
+    others: Calibration
+
+    def __call__(self, uncertainties: ArrayLike, numbers: ArrayLike) -> Floats:
+        """Return U* in eV/Å of atoms with these atomic numbers, shape (..., n) from (..., n) and (n,)."""
+        u = np.asarray(uncertainties, dtype=float)
+        z = np.broadcast_to(np.asarray(numbers), u.shape)
+        calibrated = self.others(u)
+        for element, own in self.elements.items():
+            calibrated[z == element] = own(u[z == element])
+        return calibrated
+
+
+def fit_by_element(
+    uncertainties: ArrayLike, errors: ArrayLike, numbers: ArrayLike, settings: CalibrationSettings | None = None
+) -> ElementCalibration:
+    """Calibrate the atoms of each element that has `FEWEST_ATOMS` at least; arguments as for `fit_calibration`."""
+    u, e, z = np.asarray(uncertainties), np.asarray(errors), np.asarray(numbers)
+    known = [int(element) for element in np.unique(z) if (z == element).sum() >= FEWEST_ATOMS]
+    elements = {element: fit_calibration(u[z == element], e[z == element], settings) for element in known}
+    return ElementCalibration(elements=elements, others=fit_calibration(u, e, settings))
 
 
 def _require(u: Floats, e: Floats) -> None:

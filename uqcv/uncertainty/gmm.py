@@ -34,8 +34,13 @@ class GMMSettings(BaseModel):
         1e-3, gt=0, description="added to the diagonal of each covariance, as a share of the mean feature variance"
     )
     max_iterations: int = Field(200, ge=1, description="most iterations of expectation maximisation")
+    sees: Literal["features", "directions"] = Field(
+        "features",
+        description="features: all latent features, which ranks force errors best; directions: only those in which "
+        "structures differ more than they vibrate, for a bias that shall change structures",
+    )
     neighbourhood: float | None = Field(
-        None,
+        2.5,
         gt=0,
         description="radius, Å, at most the cutoff: an atom's uncertainty is the mean over its neighbours, whose "
         "energies its force is made of; null: its own alone",

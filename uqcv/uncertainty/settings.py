@@ -36,8 +36,8 @@ class UncertaintySettings(BaseModel):
     directions: int | None = Field(
         16,
         ge=1,
-        description="directions in feature space by which structures are told apart and which mixtures see, those in "
-        "which training atoms differ most compared with how they vibrate; null: all features",
+        description="directions in feature space by which structures are told apart, those in which training atoms "
+        "differ most compared with how they vibrate; null: all features",
     )
     pooling: PoolingSettings = Field(default_factory=PoolingSettings, description="from atoms to the system")
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings, description="to eV/Å")

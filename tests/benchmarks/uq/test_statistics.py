@@ -26,7 +26,8 @@ def made_up(seed: int, n_frames: int = 150, noise: float = 0.0) -> Scores:
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     pooled = np.add.reduceat(seen, starts) / counts
     groups = np.arange(n_frames).astype(str)
-    return Scores(seen, residuals, pooled, counts, groups, random.normal(size=n_frames))
+    numbers = random.choice([1, 6], len(u))
+    return Scores(seen, residuals, pooled, numbers, counts, groups, random.normal(size=n_frames))
 
 
 def test_errors_of_frames_are_means_over_their_atoms():
@@ -63,7 +64,7 @@ def test_coverage_of_all_kinds():
 def test_the_difference_of_a_method_from_itself_is_nothing():
     pairs = [(made_up(0), made_up(seed)) for seed in (1, 2)]
     rows = [judge(*pair) for pair in pairs]
-    draws = [resampled(test, seed) for seed, (_, test) in enumerate(pairs)]
+    draws = [resampled(*pair, seed) for seed, pair in enumerate(pairs)]
     for row in differences({"one": draws, "same": draws}, {"one": rows, "same": rows}, "same"):
         assert row["mean"] == row["low"] == row["high"] == 0
 
@@ -71,7 +72,7 @@ def test_the_difference_of_a_method_from_itself_is_nothing():
 def test_a_worse_method_is_found_to_be_worse():
     tests = {"good": [made_up(1), made_up(2)], "bad": [made_up(1, noise=3.0), made_up(2, noise=3.0)]}
     rows = {name: [judge(made_up(0), test) for test in own] for name, own in tests.items()}
-    draws = {name: [resampled(test, seed) for seed, test in enumerate(own)] for name, own in tests.items()}
+    draws = {name: [resampled(made_up(0), test, seed) for seed, test in enumerate(own)] for name, own in tests.items()}
     found = differences(draws, rows, "good")
     assert [row["metric"] for row in found] == list(COMPARED)
     assert all(row["high"] < 0 for row in found)

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from uqcv.analysis.style import BLACK, QUIET, WIDTH, new_figure, styled
 from uqcv.benchmarks.uq.scores import Scores
 from uqcv.benchmarks.uq.statistics import deviations
-from uqcv.uncertainty.calibration import fit_calibration
+from uqcv.uncertainty.calibration import fit_by_element
 from uqcv.uncertainty.metrics import retention_curve
 
 MEV = 1000.0
@@ -64,9 +64,9 @@ def errors_figure(pairs: Pairs) -> Figure:
 
 
 def _draw_errors(axis: Axes, calibration: Scores, test: Scores) -> None:
-    law = fit_calibration(calibration.atomic, calibration.atom_errors)
+    law = fit_by_element(calibration.atomic, calibration.atom_errors, calibration.numbers)
     chosen = np.random.default_rng(0).permutation(len(test.atomic))[:MOST_POINTS]
-    expected, errors = MEV * law(test.atomic)[chosen], MEV * test.atom_errors[chosen]
+    expected, errors = MEV * law(test.atomic, test.numbers)[chosen], MEV * test.atom_errors[chosen]
     axis.plot(expected, errors, ".", markersize=1.5, alpha=0.3, rasterized=True)
     ends = np.array([expected.min(), expected.max()])
     axis.plot(ends, ends, color=BLACK, linewidth=0.8)
@@ -105,7 +105,7 @@ def retention_figure(pairs: Pairs) -> Figure:
 
 
 def _retained(calibration: Scores, test: Scores) -> np.ndarray:
-    return _curve(test.atomic, test)
+    return _curve(deviations(calibration, test), test)
 
 
 def _curve(order: np.ndarray, test: Scores) -> np.ndarray:

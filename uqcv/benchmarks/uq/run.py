@@ -165,10 +165,8 @@ def _add(
     for method in plan.methods:
         pairs = [_pair(one, method, name, others) for one in splits]
         rows[method] = [judge(*pair) for pair in pairs]
-        draws[method] = [
-            resampled(test, derive_seed(one.seed, "bootstrap", name))
-            for one, (_, test) in zip(splits, pairs, strict=True)
-        ]
+        seeds = [derive_seed(one.seed, "bootstrap", name) for one in splits]
+        draws[method] = [resampled(*pair, seed) for pair, seed in zip(pairs, seeds, strict=True)]
         summary = summarise(rows[method], draws[method])
         results["metrics"].append({**where, "method": method, "seeds": len(splits), "metrics": summary})
         shares, counts = [covered(*pair) for pair in pairs], [len(test.counts) for _, test in pairs]

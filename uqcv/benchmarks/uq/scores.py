@@ -77,6 +77,8 @@ class Scores:
         Errors of forces with their sign, eV/Å, shape (a, 3).
     pooled
         Mean of it over all atoms of each frame, shape (s,).
+    numbers
+        Atomic numbers, shape (a,).
     counts
         Atoms of each frame, shape (s,).
     groups
@@ -88,6 +90,7 @@ class Scores:
     atomic: NDArray[np.float64]
     residuals: NDArray[np.float64]
     pooled: NDArray[np.float64]
+    numbers: NDArray[np.int64]
     counts: NDArray[np.int64]
     groups: NDArray[np.str_]
     energy_errors: NDArray[np.float64]
@@ -114,7 +117,7 @@ class Scores:
 
     def joined(self, other: Scores) -> Scores:
         """Return both as one."""
-        names = ("atomic", "residuals", "pooled", "counts", "groups", "energy_errors")
+        names = ("atomic", "residuals", "pooled", "numbers", "counts", "groups", "energy_errors")
         return Scores(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
 
@@ -151,6 +154,7 @@ def _scores(bundle: Bundle, frames: Sequence[Structure], groups: Sequence[str]) 
         atomic=np.concatenate(found.atomic),
         residuals=np.concatenate([f - s.forces for f, s in zip(found.forces, frames, strict=True)]),
         pooled=np.array([values.mean() for values in found.atomic]),
+        numbers=np.concatenate([s.numbers for s in frames]),
         counts=np.array([len(s) for s in frames]),
         groups=np.array(groups, dtype=str),
         energy_errors=found.energies - np.array([s.energy for s in frames]),

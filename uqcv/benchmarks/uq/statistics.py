@@ -11,7 +11,13 @@ from scipy.stats import binomtest
 
 from uqcv.benchmarks.uq.scores import Scores
 from uqcv.uncertainty.bootstrap import bootstrap, interval
-from uqcv.uncertainty.calibration import CalibrationSettings, fit_calibration, likeliest_line
+from uqcv.uncertainty.calibration import (
+    FEWEST_ATOMS,
+    CalibrationSettings,
+    fit_by_element,
+    fit_calibration,
+    likeliest_line,
+)
 from uqcv.uncertainty.metrics import (
     coverage,
     gaussian_nll,
@@ -29,33 +35,48 @@ KINDS = tuple(CalibrationSettings(kind=kind) for kind in ("conformal", "linear",
 
 
 def deviations(calibration: Scores, test: Scores) -> NDArray[np.float64]:
-    """Return the expected deviation of each atom's force components in `test`, eV/Å.
+    """Return the expected deviation of each atom's force components in `test`, eV/Å, shape (a,).
 
-    The straight line above the least uncertainty that makes the errors of the calibration set most likely.
+    The straight line above the least uncertainty that makes the errors of the calibration set most likely, for the
+    atoms of each element by itself if the calibration set has enough of them.
     """
     minimum = calibration.atomic.min()
-    slope, intercept = likeliest_line(calibration.atomic - minimum, calibration.atom_errors / np.sqrt(3))
-    return np.asarray(slope * np.maximum(test.atomic - minimum, 0.0) + intercept)
+    known, u = calibration.atomic - minimum, np.maximum(test.atomic - minimum, 0.0)
+    errors = calibration.atom_errors / np.sqrt(3)
+    slope, intercept = likeliest_line(known, errors)
+    expected = slope * u + intercept
+    for element in np.unique(test.numbers):
+        own, of_test = calibration.numbers == element, test.numbers == element
+        if own.sum() >= FEWEST_ATOMS:
+            slope, intercept = likeliest_line(known[own], errors[own])
+            expected[of_test] = slope * u[of_test] + intercept
+    return expected
 
 
 def judge(calibration: Scores, test: Scores) -> dict[str, float]:
-    """Return all metrics of a method on a test set; what needs eV/Å is calibrated on the calibration set."""
+    """Return all metrics of a method on a test set.
+
+    Those of atoms are of the calibrated uncertainty (see `deviations`), but for those called raw; those of frames of
+    the mean of the uncertainty itself.
+    """
     atoms, frames = test.atom_errors, test.frame_errors
     expected = deviations(calibration, test)
     components, of_components = test.residuals.ravel(), np.repeat(expected, 3)
     found = {
         "force_mae": float(np.abs(components).mean()),
         "energy_mae": float(np.abs(test.energy_errors).mean()),
-        "atom_spearman": spearman(test.atomic, atoms),
+        "atom_spearman": spearman(expected, atoms),
+        "raw_atom_spearman": spearman(test.atomic, atoms),
+        "raw_atom_auc80": roc_auc(test.atomic, atoms),
         "frame_spearman": spearman(test.pooled, frames),
-        "atom_retention": retention_score(test.atomic, atoms),
+        "atom_retention": retention_score(expected, atoms),
         "frame_retention": retention_score(test.pooled, frames),
         "miscalibration": miscalibration_area(components, of_components),
         "nll": gaussian_nll(components, of_components),
         "sharpness": sharpness(expected),
     }
     for percentile in PERCENTILES:
-        found[f"atom_auc{percentile}"] = roc_auc(test.atomic, atoms, percentile)
+        found[f"atom_auc{percentile}"] = roc_auc(expected, atoms, percentile)
         found[f"frame_auc{percentile}"] = roc_auc(test.pooled, frames, percentile)
     return found
 
@@ -65,19 +86,19 @@ def covered(calibration: Scores, test: Scores) -> dict[str, float]:
     shares = {}
     for kind in KINDS:
         of_frames = fit_calibration(calibration.pooled, calibration.frame_errors, kind)
-        of_atoms = fit_calibration(calibration.atomic, calibration.atom_errors, kind)
+        of_atoms = fit_by_element(calibration.atomic, calibration.atom_errors, calibration.numbers, kind)
         shares[f"frame_{kind.kind}"] = coverage(of_frames(test.pooled), test.frame_errors)
-        shares[f"atom_{kind.kind}"] = coverage(of_atoms(test.atomic), test.atom_errors)
+        shares[f"atom_{kind.kind}"] = coverage(of_atoms(test.atomic, test.numbers), test.atom_errors)
     return shares
 
 
-def resampled(test: Scores, seed: int) -> NDArray[np.float64]:
+def resampled(calibration: Scores, test: Scores, seed: int) -> NDArray[np.float64]:
     """Return the `COMPARED` metrics of bootstrap resamples of the frames, shape (resamples, 4)."""
-    atom_errors, frame_errors = test.atom_errors, test.frame_errors
+    atom_errors, frame_errors, expected = test.atom_errors, test.frame_errors, deviations(calibration, test)
 
     def statistic(frames: NDArray[np.int64]) -> NDArray[np.float64]:
         atoms = test.atoms_of(frames)
-        by_atom, by_frame = (test.atomic[atoms], atom_errors[atoms]), (test.pooled[frames], frame_errors[frames])
+        by_atom, by_frame = (expected[atoms], atom_errors[atoms]), (test.pooled[frames], frame_errors[frames])
         return np.array([spearman(*by_atom), roc_auc(*by_atom), spearman(*by_frame), roc_auc(*by_frame)])
 
     return bootstrap(statistic, test.groups.tolist(), seed)
