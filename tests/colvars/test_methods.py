@@ -23,7 +23,8 @@ TRAINING = TrainingSettings(epochs=2, batch_size=6, warmup_steps=2, compiled=Fal
 
 
 def settings_for(method, uncertainty):
-    return uncertainty.model_copy(update={"method": method, "ensemble": EnsembleSettings(members=3)})
+    gmm = uncertainty.gmm.model_copy(update={"sees": "features", "neighbourhood": 2.5})
+    return uncertainty.model_copy(update={"method": method, "ensemble": EnsembleSettings(members=3), "gmm": gmm})
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +186,38 @@ def test_networks_of_another_method_are_refused(potential, frames, uncertainty):
         fit_bundle(potential, frames[:4], frames[4:6], settings_for("mve", uncertainty), seed=0)
     with pytest.raises(InputError, match="ensemble expects 3 with 0"):
         fit_bundle(potential, frames[:4], frames[4:6], settings_for("ensemble", uncertainty), seed=0)
+
+
+def test_the_mean_over_neighbours_by_hand(fitted, frames, molecule):
+    bundle = fitted("gmm", frames[:12], frames[24:30])
+    model, positions = bundle.model, molecule.positions
+    (graph,) = evaluation_graphs(model.potential, [molecule])
+    arguments = model.potential.species(graph.numbers), graph.vectors(), graph.links, model.members(graph.numbers)
+    with torch.no_grad():
+        found = model.atomic(*arguments)[1].numpy()
+        model.uncertainty.neighbourhood = None
+        own = model.atomic(*arguments)[1].numpy()
+    model.uncertainty.neighbourhood = 2.5
+    distances = np.linalg.norm(positions[:, None] - positions, axis=2)
+    weights = np.where(distances < 2.5, 0.5 * (1 + np.cos(np.pi * distances / 2.5)), 0.0)
+    assert (weights > 0).sum() > 4 * 22, "neighbours must be near enough to count"
+    np.testing.assert_allclose(found, weights @ own / weights.sum(axis=1), rtol=1e-4)
+
+
+def test_a_neighbourhood_beyond_the_cutoff_is_refused(potential, frames, uncertainty):
+    settings = settings_for("gmm", uncertainty)
+    wide = settings.model_copy(update={"gmm": settings.gmm.model_copy(update={"neighbourhood": 9.0})})
+    with pytest.raises(InputError, match="neighbourhood 9 Å was given; at most the cutoff of the potential, 4 Å"):
+        fit_bundle(potential, frames[:4], frames[4:6], wide, seed=0)
+
+
+@pytest.mark.slow
+def test_compiled_is_eager_in_a_crystal(crystal_cv, crystal):
+    cv = UncertaintyCV(crystal_cv.bundle, crystal.numbers, crystal.pbc, compiled=True)
+    here, there = (one.evaluate(crystal.positions, crystal.cell) for one in (crystal_cv, cv))
+    assert there.value("mean") == pytest.approx(here.value("mean"), abs=1e-10)
+    np.testing.assert_allclose(there.gradient("mean"), here.gradient("mean"), atol=1e-9)
+    np.testing.assert_allclose(there.strain_gradient("mean"), here.strain_gradient("mean"), atol=1e-9)
 
 
 @pytest.mark.slow

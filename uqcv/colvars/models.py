@@ -33,9 +33,12 @@ class Model(nn.Module):
     ----------
     directions
         Directions in the space of latent features by which structures are told apart, shape (f, d), or None for all.
+    is_second_order
+        Whether uncertainties are made of derivatives, so that a bias needs second ones.
     """
 
     directions: Tensor | None
+    is_second_order = False
 
     @property
     def potential(self) -> Potential:
@@ -140,6 +143,8 @@ class EnsembleModel(Model):
         See `Model`; of the first network's features.
     """
 
+    is_second_order = True
+
     def __init__(self, ensemble: PotentialEnsemble, directions: Tensor | None = None) -> None:
         super().__init__()
         self.ensemble = ensemble
@@ -179,6 +184,8 @@ class LastLayerModel(Model):
     directions
         See `Model`.
     """
+
+    is_second_order = True
 
     def __init__(self, potential: Potential, factor: Tensor, directions: Tensor | None = None) -> None:
         super().__init__()

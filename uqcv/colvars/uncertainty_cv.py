@@ -13,6 +13,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.evaluation import Evaluation
 from uqcv.colvars.network import EnergyNetwork, UncertaintyNetwork
 from uqcv.errors import InputError
+from uqcv.potentials.compilation import say_eager
 from uqcv.potentials.compiled_passes import compiled_passes
 from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete, positions_tensor
 from uqcv.potentials.passes import AutogradPasses, Passes
@@ -79,7 +80,8 @@ class UncertaintyCV:
         self.pbc = np.asarray(pbc, dtype=bool)
         self.is_periodic = bool(self.pbc.any())
         self.is_complete = is_best_complete(len(self.numbers), self.pbc)
-        self.dtype, self.device, self._compiled = dtype, device, compiled
+        self.dtype, self.device = dtype, device
+        self._compiled = compiled and self._can_be_compiled()
         self._settings = bundle.settings
         self.uncertain = uncertain
         self.passes: Passes = self._new_passes()
@@ -90,9 +92,17 @@ class UncertaintyCV:
             anywhere = Structure(self.numbers, np.zeros((len(self.numbers), 3)))
             self._molecule = complete_graph(anywhere, dtype).to(device)
         cutoff = self._settings.potential.cutoff
-        self._neighbors = VerletList(self.numbers, self.pbc, cutoff, SKIN, dtype, device) if compiled else None
+        self._neighbors = VerletList(self.numbers, self.pbc, cutoff, SKIN, dtype, device) if self._compiled else None
         self._last: tuple[bytes, Evaluation] | None = None
         self.n_evaluations = 0
+
+    def _can_be_compiled(self) -> bool:
+        """Whether there is a way to compile it: second derivatives can be recorded, but torch.compile refuses them."""
+        recorded = self.is_complete and not self.is_periodic
+        if recorded or not self.bundle.model.is_second_order:
+            return True
+        say_eager("uncertainties made of forces are compiled for molecules alone")
+        return False
 
     def _new_passes(self) -> Passes:
         kind = UncertaintyNetwork if self.uncertain else EnergyNetwork
