@@ -62,6 +62,15 @@ def _with_stage(value: str) -> None:
     path.write_text(path.read_text().replace("Properties=", f"stage={value} Properties="))
 
 
+REFERENCE = "uqcv reference sample campaign.yaml -o out.extxyz --set initial.frames=2"
+
+FRAMES = (
+    Case("an angle without a number", f"{REFERENCE} --turn phi"),
+    Case("a torsion that is not named", f"{REFERENCE} --turn chi=60"),
+    Case("a start outside of the range to keep", f"{REFERENCE} --set 'initial.keep={{phi: [0, 150]}}'"),
+    Case("an output below a file", f"{REFERENCE.replace('out.extxyz', 'potential.pt/out.extxyz')}"),
+)
+
 NETWORKS = (
     Case("a network without a second readout", f"{FIT} --set uncertainty.method=mve"),
     Case("one network for an ensemble", f"{FIT} --set uncertainty.method=ensemble"),

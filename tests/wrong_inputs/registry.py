@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     "The doctor": cases_engines.DOCTOR,
     "The benchmark": cases_engines.BENCHMARKS,
     "The comparison of uncertainties": cases_comparisons.CASES,
+    "Frames of the reference method": cases_comparisons.FRAMES,
     "Networks for another uncertainty": cases_comparisons.NETWORKS,
     "Files that may not be read": cases_places.UNREADABLE,
     "Folders that may not be written to": cases_places.READ_ONLY,
