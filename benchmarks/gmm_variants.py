@@ -27,6 +27,7 @@ from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import load_potential
 from uqcv.structures import Structure, read_structures
 from uqcv.uncertainty.discriminant import discriminant_directions
+from uqcv.uncertainty.gmm import BIC_CANDIDATES, MOST_COMPONENTS
 
 Floats = NDArray[np.float64]
 METRICS = ("raw_atom_spearman", "atom_spearman", "atom_auc80", "frame_spearman", "frame_auc80", "nll")
@@ -39,7 +40,7 @@ class Variant:
     Attributes
     ----------
     components, regularisation
-        As in the settings; 0 components: chosen by BIC.
+        As in the settings; 0 components: as "auto" says; -1: chosen by BIC.
     directions
         Of the discriminant; 0: all features.
     neighbourhood
@@ -54,7 +55,7 @@ class Variant:
         Of the standardised scores before the mean over a frame.
     """
 
-    components: int = 10
+    components: int = 0
     regularisation: float = 1e-3
     directions: int = 0
     neighbourhood: float = 2.5
@@ -75,7 +76,8 @@ VARIANTS = {
     "1 component (Mahalanobis)": Variant(components=1),
     "3 components": Variant(components=3),
     "30 components": Variant(components=30),
-    "BIC": Variant(components=0),
+    "10 components": Variant(components=10),
+    "BIC": Variant(components=-1),
     "regularisation 1e-2": Variant(regularisation=1e-2),
     "regularisation 1e-4": Variant(regularisation=1e-4),
     "regularisation 1e-5": Variant(regularisation=1e-5),
@@ -86,7 +88,6 @@ VARIANTS = {
     "features of all layers, 1 component": Variant(layers=True, components=1),
     "log transform": Variant(transform="log"),
 }
-BIC_CANDIDATES = (1, 2, 3, 5, 8, 12, 18)
 
 
 def main() -> None:
@@ -215,7 +216,9 @@ def one_mixture(features: Floats, variant: Variant) -> GaussianMixture:
         k = min(k, max(1, len(features) // 2))
         return GaussianMixture(k, reg_covar=floor, max_iter=200, random_state=0).fit(features)
 
-    if variant.components:
+    if variant.components == 0:
+        return fit(max(1, min(MOST_COMPONENTS, len(features) // features.shape[1])))
+    if variant.components > 0:
         return fit(variant.components)
     return min((fit(k) for k in BIC_CANDIDATES), key=lambda mixture: mixture.bic(features))
 

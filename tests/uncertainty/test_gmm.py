@@ -197,3 +197,9 @@ def test_settings_are_strict():
     for bad in ({"components": 3}, {"regularisation": 0.0}, {"n_components": "aic"}, {"n_components": 0}):
         with pytest.raises(ValidationError):
             GMMSettings(**bad)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(4, 1), (30, 3), (95, 9), (400, 10)])
+def test_each_component_has_as_many_atoms_as_features(n, expected):
+    x = np.random.default_rng(0).normal(size=(n, 10))
+    assert GMMUncertainty().fit(x, np.ones(n, int)).n_components_ == {"all": expected}

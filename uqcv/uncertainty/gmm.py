@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
 BIC_CANDIDATES = (1, 2, 3, 5, 8, 12, 18)
+MOST_COMPONENTS = 10
 
 
 class GMMSettings(BaseModel):
@@ -26,8 +27,10 @@ class GMMSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    n_components: Annotated[int, Field(ge=1)] | Literal["bic"] = Field(
-        10, description="Gaussians per mixture, or 'bic' to choose by BIC"
+    n_components: Annotated[int, Field(ge=1)] | Literal["auto", "bic"] = Field(
+        "auto",
+        description="Gaussians per mixture; auto: 10, or fewer if each would have fewer atoms than it sees features; "
+        "bic: chosen by BIC",
     )
     per_element: bool = Field(False, description="one mixture per element instead of one over all atoms")
     regularisation: float = Field(
@@ -218,11 +221,19 @@ class GMMUncertainty(AtomicUncertainty):
         return uncertainty
 
 
+def _wanted(settings: GMMSettings, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the numbers of components to try for features of this shape."""
+    if settings.n_components == "bic":
+        return BIC_CANDIDATES
+    if settings.n_components == "auto":
+        return (max(1, min(MOST_COMPONENTS, shape[0] // shape[1])),)
+    return (settings.n_components,)
+
+
 def _fit_mixture(features: NDArray, settings: GMMSettings, seed: int, name: str) -> GaussianMixture:
     from sklearn.mixture import GaussianMixture  # takes a second, which evaluation does not need
 
-    wanted = BIC_CANDIDATES if settings.n_components == "bic" else (settings.n_components,)
-    candidates = [k for k in wanted if k <= len(features) // 2]
+    candidates = [k for k in _wanted(settings, features.shape) if k <= len(features) // 2]
     if not candidates:
         raise InputError(
             f"mixture {name}: {len(features)} atoms were given for {settings.n_components} components; "
