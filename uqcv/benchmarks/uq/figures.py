@@ -93,12 +93,13 @@ def _observed_shares(calibration: Scores, test: Scores) -> np.ndarray:
 
 @styled
 def retention_figure(pairs: Pairs) -> Figure:
-    """Draw the mean error of the atoms that are kept against their share, and that of a perfect order."""
+    """Draw the mean error of the atoms that are kept against their share, and a perfect order of the first method."""
     figure, axes = new_figure(WIDTH, 2.8)
     axis = axes[0, 0]
     _draw_means(axis, pairs, _retained)
-    best = np.mean([_curve(test.atom_errors, test) for own in list(pairs.values())[:1] for _, test in own], axis=0)
-    axis.plot(SHARES, best, color=QUIET, linestyle=":", label="perfect")
+    first, own = next(iter(pairs.items()))
+    best = np.mean([_curve(test.atom_errors, test) for _, test in own], axis=0)
+    axis.plot(SHARES, best, color=QUIET, linestyle=":", label=f"{first}, perfect order")
     axis.set(xlabel="share of atoms kept, most certain first", ylabel="mean force error, meV/Å")
     axis.legend()
     return figure
