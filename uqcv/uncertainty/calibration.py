@@ -48,7 +48,7 @@ class LinearCalibration(BaseModel):
     it, q is a quantile of |error| / (U - U_min), which blows up for the structures nearest to U_min, so that they
     alone decide it; adding the spread of U on the calibration set bounds every ratio. The score is that of Tan,
     Dietschreit & Gómez-Bombarelli, doi 10.1063/5.0246178, but for the floor. With that of `linear`, floor and slope
-    are those of most likelihood: Hirschfeld et al., doi 10.1021/acs.jcim.0c00502, eq. 12, for the deviation instead of
+    are those of most likelihood: Hirschfeld et al., doi 10.1021/acs.jcim.0c00502, for the deviation instead of
     the variance, since U is no variance for all methods.
 
     Attributes

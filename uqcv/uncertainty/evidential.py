@@ -73,8 +73,9 @@ def student_nll(errors: Tensor, found: Evidence) -> Tensor:
 class EvidentialLoss(BaseModel):
     """The loss of forces: likelihood and lambda |e| (2 nu + alpha), eqs. 8 to 10 of the paper.
 
-    |e| is taken in units of the expected deviation of the data, so that lambda has no unit. As for mean-variance
-    estimation the gradient is multiplied by the mean variance, so that energies keep their weight beside forces.
+    |e| is taken in units of the expected deviation of the data, so that lambda has no unit; 0.2 is the value of
+    Soleimany et al., doi 10.1021/acscentsci.1c00546. As for mean-variance estimation the gradient is multiplied by the
+    mean variance, so that energies keep their weight beside forces.
     """
 
     model_config = ConfigDict(frozen=True)

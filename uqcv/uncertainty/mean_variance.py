@@ -31,13 +31,13 @@ def variance(outputs: Tensor) -> Tensor:
 def gaussian_nll(errors: Tensor, variances: Tensor) -> Tensor:
     """Return the negative log-likelihood, but for a constant, of each force component, shape (n, 3).
 
-    (log sigma_i^2 + e^2 / sigma_i^2) / 2: Nix & Weigend, doi 10.1109/ICNN.1994.374138, eq. 5.
+    (log sigma_i^2 + e^2 / sigma_i^2) / 2: Nix & Weigend, doi 10.1109/ICNN.1994.374138.
     """
     return 0.5 * (variances.log()[:, None] + errors.square() / variances[:, None])
 
 
 class MeanVarianceLoss(BaseModel):
-    """The loss of forces: beta-NLL, Seitzer et al., arXiv 2203.09168, eq. 5.
+    """The loss of forces: the beta-NLL of Seitzer et al., arXiv 2203.09168.
 
     sigma^(2 beta), held constant, multiplies the gradient of each atom's likelihood, so that atoms whose errors are
     large are not given up. The gradient of the whole is multiplied by the mean of sigma^(2 - 2 beta): it then stays
