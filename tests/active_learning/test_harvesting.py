@@ -35,8 +35,8 @@ def training(paths):
 
 @pytest.fixture
 def take(model, training, guard):
-    def harvested(frames, settings=EASY, ceiling=1e9):
-        return harvest(model, frames, training, guard, ceiling, "mean", settings)
+    def harvested(frames, settings=EASY, ceiling=1e9, component="mean"):
+        return harvest(model, frames, training, guard, ceiling, component, settings)
 
     return harvested
 
@@ -130,7 +130,7 @@ def test_the_campaign_wrote_the_same(paths, take, walked, tiny):
     written = read_json(paths.harvest)
     selected = read_structures(paths.selected)
     assert written["funnel"][0] == ["frames", len(walked)] and written["funnel"][-1] == ["selected", len(selected)]
-    again = take(walked, tiny.config.harvest)
+    again = take(walked, tiny.config.harvest, component=tiny.config.sampling.bias.component)
     assert [list(step) for step in again.funnel.steps] == written["funnel"]
     assert [(s.info["walker"], s.info["frame"]) for s in again.structures] == [
         (s.info["walker"], s.info["frame"]) for s in selected

@@ -91,14 +91,15 @@ def another_number(folder: Path) -> None:
 
 
 def another_byte(folder: Path) -> None:
+    weights = torch.load(folder / "weights.pt", weights_only=True)["network.readout.0.weight"]
     content = bytearray((folder / "weights.pt").read_bytes())
-    content[len(content) // 2] ^= 1
+    content[content.index(weights.numpy().tobytes())] ^= 1
     (folder / "weights.pt").write_bytes(content)
 
 
 def another_setting(folder: Path) -> None:
     header = json.loads((folder / "bundle.json").read_text())
-    header["settings"]["pooling"]["sharpness"] *= 2
+    header["settings"]["uncertainty"]["pooling"]["sharpness"] *= 2
     (folder / "bundle.json").write_text(json.dumps(header))
 
 
