@@ -5,7 +5,7 @@ from .conditions import full_disk, permissions_count
 from .lines import EVALUATE, FIT, FREE_ENERGY, HARVEST, LABEL, SAMPLE, TRAIN
 from .spoiling import linked, mode
 
-HARVEST_ALL = (f"{HARVEST} --set harvest.quantile=0 --set harvest.duplicate_tolerance=0 "
+HARVEST_ALL = (f"{HARVEST} --set harvest.fill=true --set harvest.quantile=0 --set harvest.duplicate_tolerance=0 "
                "--set sampling.max_energy=1000 --set harvest.max_error=1000")  # fmt: skip
 SHORT = f"{FREE_ENERGY} --length 400"
 FILE = "campaign.yaml/"
