@@ -12,8 +12,11 @@ from uqcv.errors import InputError
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import load_potential
 from uqcv.seeding import derive_seed
+from uqcv.uncertainty.settings import METHODS
 
 TRAINING = TrainingSettings(epochs=3, batch_size=4, warmup_steps=2, compiled=False, threads=1, processes=1)
+
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in METHODS if name not in ("gmm", "ensemble")]
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ def test_networks_of_another_kind_are_refused(trained):
         load_networks(places.potential, Networks(2))
 
 
-@pytest.mark.parametrize("method", ["ensemble", "mve", "last_layer"])
+@pytest.mark.parametrize("method", ["ensemble", *OTHERS])
 def test_a_campaign_with_another_uncertainty(make_config, tmp_path, method):
     changes = {"uncertainty.method": method, "uncertainty.ensemble.members": 2, "campaign.generations": 2}
     campaign = Campaign(make_config(changes), tmp_path / method)
