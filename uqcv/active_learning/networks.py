@@ -13,11 +13,12 @@ from uqcv.colvars.methods import Networks
 from uqcv.errors import InputError
 from uqcv.potentials.cores import n_epochs
 from uqcv.potentials.dataset import Dataset
+from uqcv.potentials.loss import ForceLoss
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import new_potential, train
+from uqcv.potentials.training import Report, new_potential, train
 from uqcv.progress import progress
 from uqcv.seeding import derive_seed
 from uqcv.structures import Structure, elements
@@ -81,13 +82,17 @@ def train_networks(
     for k in range(needed.number):
         seeds = {purpose: _member_seed(seed_of(purpose), k) for purpose in ("weights", "batches")}
         torch.manual_seed(seeds["weights"])
-        frames = _resampled(training, seeds["batches"]) if needed.bootstrap and k else training
+        frames = resampled(training, seeds["batches"]) if needed.bootstrap and k else training
         known = elements([*training, *validation])
         before = None if start is None else load_network(start, k, needed)
         name = title if needed.number == 1 else f"{title}, network {k + 1} of {needed.number}"
         own = Places(*(of_member(path, k) for path in (places.potential, places.checkpoint, places.history)))
         fresh = before or Potential(known, architecture, needed.n_outputs)
-        trained.append(_train_one(fresh, frames, validation, settings, seeds["batches"], needed, own, name, before))
+        warm = before is not None
+        with progress(name, n_epochs(settings, warm)) as update:
+            trained.append(
+                train_one(fresh, frames, validation, settings, seeds["batches"], needed.force_loss, own, update, warm)
+            )
     for k in range(needed.number):
         of_member(places.checkpoint, k).unlink(missing_ok=True)
     return trained
@@ -119,30 +124,40 @@ def _member_seed(seed: int, k: int) -> int:
     return seed if k == 0 else derive_seed(seed, "member", k)
 
 
-def _resampled(frames: Sequence[Structure], seed: int) -> list[Structure]:
+def resampled(frames: Sequence[Structure], seed: int) -> list[Structure]:
+    """Return as many frames, drawn with replacement."""
     return [frames[k] for k in np.random.default_rng(seed).integers(0, len(frames), len(frames))]
 
 
-def _train_one(
+def train_one(
     potential: Potential,
     training: Sequence[Structure],
     validation: Sequence[Structure],
     settings: TrainingSettings,
     seed: int,
-    needed: Networks,
+    force_loss: ForceLoss,
     places: Places,
-    title: str,
-    before: Potential | None,
+    report: Report,
+    warm: bool = False,
 ) -> Potential:
+    """Train one network and write it; return it in single precision.
+
+    Parameters
+    ----------
+    potential
+        Fresh, or with `warm` one that is trained and goes on.
+    training, validation, settings, seed, force_loss, report
+        As for `uqcv.potentials.training.train`.
+    places
+        Where files go.
+    warm
+        Whether it goes on.
+    """
     dtype, cutoff = getattr(torch, settings.dtype), potential.settings.cutoff
     seen, unseen = (Dataset(frames, cutoff, dtype, settings.device) for frames in (training, validation))
-    if before is None:
+    if not warm:
         new_potential(seen, potential)
     potential.to_dtype(dtype).to(settings.device)
-    warm = before is not None
-    with progress(title, n_epochs(settings, warm)) as update:
-        train(
-            potential, seen, unseen, settings, seed, warm, places.checkpoint, places.history, update, needed.force_loss
-        )  # fmt: skip
+    train(potential, seen, unseen, settings, seed, warm, places.checkpoint, places.history, report, force_loss)
     save_potential(potential.to_dtype(torch.float32).to("cpu"), places.potential)
     return potential

@@ -1,18 +1,23 @@
 """A whole comparison, small and real: from files to tables, and on after an interruption."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from uqcv.benchmarks.uq import run
 from uqcv.benchmarks.uq.data import Source
+from uqcv.benchmarks.uq.networks import TrainingItem, train_item
 from uqcv.benchmarks.uq.plan import make_plan
 from uqcv.benchmarks.uq.run import compare
 from uqcv.benchmarks.uq.tables import report
 from uqcv.colvars.bundle import Bundle
-from uqcv.errors import InputError
+from uqcv.colvars.fitting import evaluate_frames
+from uqcv.errors import InputError, UnknownElementError
 from uqcv.potentials.settings import TrainingSettings
+from uqcv.potentials.storage import load_potential
 from uqcv.structures import read_structures, write_structures
 from uqcv.uncertainty.ensemble import EnsembleSettings
 
@@ -60,8 +65,6 @@ def test_the_metrics_are_those_of_the_bundle(compared, frames):
     place = folder / "train-8" / "seed-0"
     bundle = Bundle.load(place / "methods" / "gmm" / "bundle")
     tested = read_structures(place / "there.extxyz")
-    from uqcv.colvars.fitting import evaluate_frames
-
     found = evaluate_frames(bundle, tested)
     mae = np.mean([np.abs(f - s.forces).mean() for f, s in zip(found.forces, tested, strict=True)])
     (row,) = [r for r in results["metrics"] if (r["method"], r["test"]) == ("gmm", "there")]
@@ -90,7 +93,32 @@ def test_what_is_done_is_not_done_again(compared, plan, monkeypatch):
 
 
 def test_another_comparison_is_refused(compared, plan):
-    from dataclasses import replace
-
     with pytest.raises(InputError, match="holds a comparison with another seeds; give another --out"):
         compare(replace(plan, seeds=2), compared[0])
+
+
+def test_members_on_drawn_frames_differ_from_those_on_all(compared, plan):
+    """`ensemble.bootstrap` reaches the networks of a comparison; the first one, which others share, sees all frames."""
+    place = compared[0] / "train-8" / "seed-0"
+    ensemble = EnsembleSettings(members=2, bootstrap=True)
+    settings = plan.architecture, plan.training, plan.uncertainty.model_copy(update={"ensemble": ensemble})
+    copied = compared[0] / "drawn"
+    copied.mkdir()
+    for name in ("training", "validation"):
+        (copied / f"{name}.extxyz").write_bytes((place / f"{name}.extxyz").read_bytes())
+    for k in range(2):
+        train_item(TrainingItem(copied, "plain", k, 0, *settings), lambda epoch: None)
+    weights = [
+        [load_potential(folder / "networks" / name).readout[0].weight for name in ("plain.pt", "plain-1.pt")]
+        for folder in (place, copied)
+    ]
+    assert torch.equal(weights[0][0], weights[1][0])
+    assert not torch.equal(weights[0][1], weights[1][1])
+
+
+def test_elements_that_training_lacks_are_refused_before_it(plan, crystals, tmp_path):
+    write_structures(tmp_path / "alloy.extxyz", crystals[:3])
+    source = replace(plan.source, other_files=(tmp_path / "alloy.extxyz",))
+    with pytest.raises(UnknownElementError, match=r"alloy: elements with atomic numbers \[29, 79\] were given"):
+        compare(replace(plan, source=source), tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.pt"))

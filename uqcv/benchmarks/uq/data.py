@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uqcv.errors import InputError
-from uqcv.files import read_with
-from uqcv.structures import Structure, read_structures, require_labels
+from uqcv.files import about, read_with
+from uqcv.structures import Structure, read_structures, require_distances
 from uqcv.units import KCALMOL_TO_EV
 
 NPZ_ARRAYS = ("nuclear_charges", "coords", "energies", "forces")
@@ -101,9 +101,7 @@ def groups_of(frames: Sequence[Structure], key: str | None) -> list[str]:
 def _read(path: Path) -> list[Structure]:
     if path.suffix == ".npz":
         return read_rmd17(path)
-    frames = read_structures(path, labelled=True)
-    require_labels(frames, str(path))
-    return frames
+    return read_structures(path, labelled=True)
 
 
 def read_rmd17(path: Path) -> list[Structure]:
@@ -125,10 +123,13 @@ def read_rmd17(path: Path) -> list[Structure]:
             f"{path}: coords {coords.shape} and forces {forces.shape} were given; with {n_frames} energies of "
             f"{n_atoms} atoms {shape} is expected"
         )
-    return [
-        Structure(numbers, coords[k], energy=energies[k] * KCALMOL_TO_EV, forces=forces[k] * KCALMOL_TO_EV)
-        for k in range(n_frames)
-    ]
+    frames = []
+    for k in range(n_frames):
+        with about(f"{path}, frame {k}"):
+            frame = Structure(numbers, coords[k], energy=energies[k] * KCALMOL_TO_EV, forces=forces[k] * KCALMOL_TO_EV)
+            require_distances(frame)
+        frames.append(frame)
+    return frames
 
 
 def _load_arrays(path: Path) -> dict[str, NDArray]:

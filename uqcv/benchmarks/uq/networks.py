@@ -9,15 +9,14 @@ from pathlib import Path
 
 import torch
 
-from uqcv.active_learning.networks import of_member
+from uqcv.active_learning.networks import Places, of_member, resampled, train_one
+from uqcv.benchmarks.uq.clock import Clock
 from uqcv.colvars.methods import networks_for
-from uqcv.files import read_json, write_json
-from uqcv.potentials.dataset import Dataset
+from uqcv.files import read_json
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
-from uqcv.potentials.storage import load_potential, save_potential
-from uqcv.potentials.training import new_potential, train
+from uqcv.potentials.storage import load_potential
 from uqcv.seeding import derive_seed
 from uqcv.structures import elements, read_structures
 from uqcv.uncertainty.settings import Method, UncertaintySettings
@@ -83,42 +82,24 @@ def train_item(item: TrainingItem, progress: Callable[[int], None]) -> None:
     needed = networks_for(item.uncertainty.model_copy(update={"method": method}))
     seed = derive_seed(item.seed, "network", item.number)
     torch.manual_seed(derive_seed(seed, "weights"))
-    frames = [read_structures(item.folder / f"{part}.extxyz", labelled=True) for part in ("training", "validation")]
-    dtype = getattr(torch, item.training.dtype)
-    seen, unseen = (Dataset(f, item.architecture.cutoff, dtype, item.training.device) for f in frames)
-    potential = new_potential(seen, Potential(elements(frames[0] + frames[1]), item.architecture, needed.n_outputs))
-    potential.to_dtype(dtype).to(item.training.device)
-    clock = _Clock(item.cost_path)
+    training, validation = (
+        read_structures(item.folder / f"{part}.extxyz", labelled=True) for part in ("training", "validation")
+    )
+    potential = Potential(elements([*training, *validation]), item.architecture, needed.n_outputs)
+    if item.kind == PLAIN and item.number and item.uncertainty.ensemble.bootstrap:
+        training = resampled(training, derive_seed(seed, "batches"))
+    clock = Clock(item.cost_path, time.process_time)
 
-    def note(epoch: int, _: str) -> None:
-        clock.note(epoch)
-        progress(epoch)
+    def note(epoch: float, _: str) -> None:
+        clock.note()
+        progress(int(epoch))
 
-    train(
-        potential, seen, unseen, item.training, derive_seed(seed, "batches"),
-        checkpoint=item.path.with_suffix(".checkpoint"),
-        history_path=item.path.with_suffix(".csv"),
-        report=note,
-        force_loss=needed.force_loss,
-    )  # fmt: skip
-    save_potential(potential.to_dtype(torch.float32).to("cpu"), item.path)
-    item.path.with_suffix(".checkpoint").unlink(missing_ok=True)
+    checkpoint = item.path.with_suffix(".checkpoint")
+    places = Places(item.path, checkpoint, item.path.with_suffix(".csv"))
+    batches = derive_seed(seed, "batches")
+    train_one(potential, training, validation, item.training, batches, needed.force_loss, places, note)
+    checkpoint.unlink(missing_ok=True)
     progress(item.training.epochs)
-
-
-class _Clock:
-    """Adds up the seconds of processor time of all epochs, over all runs that a training takes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        before = read_json(path) if path.is_file() else {"seconds": 0.0, "epochs": 0}
-        self._seconds, self._last = float(before["seconds"]), time.process_time()
-
-    def note(self, epoch: int) -> None:
-        """Count the epoch that has just ended."""
-        now = time.process_time()
-        self._seconds, self._last = self._seconds + now - self._last, now
-        write_json(self._path, {"seconds": self._seconds, "epochs": epoch})
 
 
 def load_trained(folder: Path, method: Method, uncertainty: UncertaintySettings) -> list[Potential]:

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uqcv.benchmarks.speed import describe_machine
+from uqcv.benchmarks.uq.clock import Clock
 from uqcv.benchmarks.uq.cost import time_methods
 from uqcv.benchmarks.uq.data import IN_DOMAIN, DataSet, groups_of, read_data
 from uqcv.benchmarks.uq.figures import save_figures
 from uqcv.benchmarks.uq.networks import PLAIN, TrainingItem, kind_of, train_item
 from uqcv.benchmarks.uq.plan import Plan
 from uqcv.benchmarks.uq.scores import CALIBRATION, Scores, ScoringItem, read_scores, score_item
-from uqcv.benchmarks.uq.split import Sizes, sizes_for, split
+from uqcv.benchmarks.uq.split import sizes_for, split
 from uqcv.benchmarks.uq.statistics import (
     covered,
     differences,
@@ -33,12 +34,13 @@ from uqcv.errors import InputError
 from uqcv.files import read_json, write_json, write_text
 from uqcv.folders import locked
 from uqcv.processes import available_cores, run_in_processes
-from uqcv.progress import progress, say
+from uqcv.progress import Update, progress
 from uqcv.seeding import derive_seed
-from uqcv.structures import read_structures, write_structures
+from uqcv.structures import elements, read_structures, require_elements, write_structures
 from uqcv.uncertainty.settings import Method
 
 OUT_OF_DOMAIN = "out of domain"  # all other test sets together
+SECONDS_BETWEEN_NOTES = 5.0  # of the wall time
 REFERENCE: Method = "ensemble"
 
 
@@ -49,29 +51,25 @@ def compare(plan: Plan, folder: Path, processes: int | None = None) -> dict[str,
     ------
     InputError
         If the folder holds a comparison with other settings, or there are too few data.
+    UnknownElementError
+        If an element is tested that a training set lacks.
     """
-    data = read_data(plan.source)
-    sizes = sizes_for(len(data.pool), plan.training_sizes, plan.held_out, bool(data.test))
+    data, n = read_data(plan.source), processes or available_cores()
+    splits = _splits(plan, folder, data)
+    tests = (IN_DOMAIN, *data.others)
     with locked(folder):
         _require_same(plan, folder)
-        start = time.monotonic()
-        splits = [_write_split(plan, folder, data, one, seed) for one in sizes for seed in range(plan.seeds)]
-        tests = (IN_DOMAIN, *data.others)
-        n = processes or available_cores()
-        _train(plan, splits, n)
-        _score(plan, splits, tests, n)
-        _note_seconds(folder, time.monotonic() - start)
+        clock = Clock(folder / "seconds.json", time.monotonic, SECONDS_BETWEEN_NOTES)
+        for one in splits:
+            _write_split(one, data)
+        _train(plan, splits, n, clock)
+        _score(plan, splits, tests, n, clock)
         results = _results(plan, splits, tests, len(data.others) > 1)
         results["cost"] = _cost(plan, folder, splits)
-        results["settings"] |= {"wall_seconds": read_json(folder / "seconds.json")["seconds"], "processes": n}
+        results["settings"] |= {"wall_seconds": clock.note(), "processes": n}
         write_json(folder / "results.json", results)
         write_text(folder / "tables.md", report(results))
-        for size, name in dict.fromkeys((row["training"], row["test"]) for row in results["metrics"]):
-            own = [one for one in splits if one.size == size]
-            save_figures(
-                {str(m): [_pair(one, m, name, tests[1:]) for one in own] for m in plan.methods},
-                folder / "figures", f"train-{size}-{name.replace(' ', '-')}",
-            )  # fmt: skip
+        _draw(results, plan, folder, splits, tests)
     return results
 
 
@@ -80,6 +78,22 @@ class _Split:
     folder: Path
     size: int
     seed: int
+    parts: dict[str, list[int]]
+
+
+def _splits(plan: Plan, folder: Path, data: DataSet) -> list[_Split]:
+    """Return all splits; nothing is written before they are known to be possible."""
+    groups = groups_of(data.pool, plan.source.group_key)
+    splits = []
+    for sizes in sizes_for(len(data.pool), plan.training_sizes, plan.held_out, bool(data.test)):
+        for seed in range(plan.seeds):
+            parts = split(groups, sizes, derive_seed(seed, "split"))
+            known = elements([data.pool[k] for k in parts["training"]])
+            for name, frames in {"frames in the domain": [*data.pool, *data.test], **data.others}.items():
+                require_elements(frames, known, name)
+            place = folder / f"train-{sizes.training}" / f"seed-{seed}"
+            splits.append(_Split(place, sizes.training, seed, parts))
+    return splits
 
 
 def _require_same(plan: Plan, folder: Path) -> None:
@@ -90,21 +104,18 @@ def _require_same(plan: Plan, folder: Path) -> None:
     write_json(path, plan.as_json())
 
 
-def _write_split(plan: Plan, folder: Path, data: DataSet, sizes: Sizes, seed: int) -> _Split:
-    place = folder / f"train-{sizes.training}" / f"seed-{seed}"
-    if not (place / "split.json").is_file():
-        groups = groups_of(data.pool, plan.source.group_key)
-        parts = split(groups, sizes, derive_seed(seed, "split"))
-        for name, indices in parts.items():
-            frames = [data.pool[k] for k in indices] or data.test
-            write_structures(place / f"{IN_DOMAIN if name == 'test' else name}.extxyz", frames)
-        for name, frames in data.others.items():
-            write_structures(place / f"{name}.extxyz", frames)
-        write_json(place / "split.json", parts)
-    return _Split(place, sizes.training, seed)
+def _write_split(one: _Split, data: DataSet) -> None:
+    if (one.folder / "split.json").is_file():
+        return
+    for name, indices in one.parts.items():
+        frames = [data.pool[k] for k in indices] or data.test
+        write_structures(one.folder / f"{IN_DOMAIN if name == 'test' else name}.extxyz", frames)
+    for name, frames in data.others.items():
+        write_structures(one.folder / f"{name}.extxyz", frames)
+    write_json(one.folder / "split.json", one.parts)
 
 
-def _train(plan: Plan, splits: Sequence[_Split], processes: int) -> None:
+def _train(plan: Plan, splits: Sequence[_Split], processes: int, clock: Clock) -> None:
     settings = (plan.architecture, plan.training, plan.uncertainty)
     items = [
         TrainingItem(one.folder, kind, k, one.seed, *settings)
@@ -113,7 +124,17 @@ def _train(plan: Plan, splits: Sequence[_Split], processes: int) -> None:
         for k in range(number)
     ]
     with progress(f"training {len(items)} networks", len(items) * plan.training.epochs) as update:
-        run_in_processes(train_item, items, processes, update, lambda item: str(item.path))
+        run_in_processes(train_item, items, processes, _timed(update, clock), lambda item: str(item.path))
+
+
+def _timed(update: Update, clock: Clock) -> Update:
+    """Return what shows progress and notes the time."""
+
+    def shown(done: float, note: str) -> None:
+        update(done, note)
+        clock.note()
+
+    return shown
 
 
 def _kinds(plan: Plan) -> dict[str, int]:
@@ -126,21 +147,21 @@ def _kinds(plan: Plan) -> dict[str, int]:
     return {kind: numbers[kind] for kind in sorted(numbers, key=lambda kind: kind != PLAIN)}
 
 
-def _score(plan: Plan, splits: Sequence[_Split], tests: tuple[str, ...], processes: int) -> None:
+def _score(plan: Plan, splits: Sequence[_Split], tests: tuple[str, ...], processes: int, clock: Clock) -> None:
     items = [
         ScoringItem(one.folder, method, one.seed, plan.uncertainty, tests, plan.source.group_key)
         for one in splits
         for method in plan.methods
     ]
     with progress(f"scoring {len(items)} times", len(items)) as update:
-        run_in_processes(score_item, items, processes, update, lambda item: str(item.place))
+        run_in_processes(score_item, items, processes, _timed(update, clock), lambda item: str(item.place))
 
 
-def _note_seconds(folder: Path, seconds: float) -> None:
-    """Add up the wall time over all runs of the comparison."""
-    path = folder / "seconds.json"
-    before = read_json(path)["seconds"] if path.is_file() else 0.0
-    write_json(path, {"seconds": before + seconds})
+def _draw(results: dict[str, Any], plan: Plan, folder: Path, splits: Sequence[_Split], tests: tuple[str, ...]) -> None:
+    for size, name in dict.fromkeys((row["training"], row["test"]) for row in results["metrics"]):
+        own = [one for one in splits if one.size == size]
+        pairs = {str(m): [_pair(one, m, name, tests[1:]) for one in own] for m in plan.methods}
+        save_figures(pairs, folder / "figures", f"train-{size}-{name.replace(' ', '-')}")
 
 
 def _results(plan: Plan, splits: Sequence[_Split], tests: tuple[str, ...], together: bool) -> dict[str, Any]:
@@ -205,5 +226,4 @@ def _cost(plan: Plan, folder: Path, splits: Sequence[_Split]) -> list[dict[str, 
             costs = [read_json(one.folder / "methods" / method / "cost.json") for one in own]
             means = {key: sum(cost[key] for cost in costs) / len(costs) for key in costs[0]}
             rows.append({"training": size, "method": method, **means, "ms_per_step": steps[method]["ms"]})
-    say(f"  {len(rows)} rows of cost")
     return rows
