@@ -21,7 +21,7 @@ from uqcv.errors import InputError, UqcvError
 from uqcv.files import read_json
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
-from uqcv.labeling.torsions import backbone_torsions
+from uqcv.simulation.torsions import backbone_torsions
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.loss import measure_errors
 from uqcv.potentials.potential import Potential

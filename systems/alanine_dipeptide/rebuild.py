@@ -15,7 +15,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import app, unit
 
-from uqcv.labeling.torsions import backbone_torsions, torsion_angle
+from uqcv.simulation.torsions import backbone_torsions, torsion_angle
 
 PHI, PSI, OMEGA = -80.0, 75.0, 180.0  # degrees, C7eq; the minimum of ff14SB is at -75, 54
 

@@ -6,8 +6,8 @@ import pytest
 from uqcv.active_learning.reference_data import backbone_or_named, prepare, reference_frames
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.errors import InputError
-from uqcv.labeling.torsions import torsion_angle
 from uqcv.simulation.topology import read_topology
+from uqcv.simulation.torsions import torsion_angle
 from uqcv.structures import read_structures, write_structures
 
 PHI = (4, 6, 8, 14)

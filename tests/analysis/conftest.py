@@ -10,7 +10,7 @@ import pytest
 
 from uqcv.analysis.tables import csv_text
 from uqcv.files import write_json, write_text
-from uqcv.labeling.torsions import backbone_torsions, bond_pairs, turn
+from uqcv.simulation.torsions import backbone_torsions, bond_pairs, turn
 from uqcv.structures import Structure, write_structures
 
 BASINS = np.array([[-150.0, 155.0], [-80.0, 70.0], [-75.0, -30.0], [60.0, -60.0]])

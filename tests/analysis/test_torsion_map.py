@@ -11,7 +11,7 @@ from uqcv.analysis.ramachandran import (
 )
 from uqcv.errors import InputError
 from uqcv.labeling.surface import FreeEnergySurface
-from uqcv.labeling.torsions import torsion_angle
+from uqcv.simulation.torsions import torsion_angle
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from uqcv.errors import InputError
 from uqcv.labeling.free_energy import MetadynamicsRecipe, reference_free_energy
 from uqcv.labeling.surface import FreeEnergySurface
-from uqcv.labeling.torsions import backbone_torsions
+from uqcv.simulation.torsions import backbone_torsions
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from uqcv.errors import InputError
 from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.stereochemistry import Stereochemistry
-from uqcv.labeling.torsions import backbone_torsions, torsion_angle
+from uqcv.simulation.torsions import backbone_torsions, torsion_angle
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from uqcv.errors import InputError, LabelingError
 from uqcv.labeling.ase_calculator import ASECalculatorMethod
 from uqcv.labeling.reference_md import sample_reference
-from uqcv.labeling.torsions import backbone_torsions, torsion_angle
+from uqcv.simulation.torsions import backbone_torsions, torsion_angle
 from uqcv.structures import Structure
 from uqcv.units import BOLTZMANN
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from uqcv.labeling.stereochemistry import Stereochemistry, amide_torsions, chiral_centers
-from uqcv.labeling.torsions import bond_pairs, torsion_angle, turn
+from uqcv.simulation.torsions import bond_pairs, torsion_angle, turn
 
 
 @pytest.fixture(scope="module")

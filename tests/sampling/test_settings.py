@@ -5,12 +5,12 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from uqcv.sampling.settings import BiasSettings, SamplerName, SamplingSettings
-from uqcv.sampling.strategies import SHARED_TEMPLATE, TEMPLATES
+from uqcv.sampling.bias import SHARED_TEMPLATE, TEMPLATES
+from uqcv.sampling.settings import BiasSettings, DynamicsName, SamplingSettings
 
 
 def test_every_sampler_has_a_template_or_needs_none(root):
-    assert set(TEMPLATES) == set(get_args(SamplerName))
+    assert set(TEMPLATES) == set(get_args(DynamicsName))
     there = {path.stem for path in (root / "plumed_inputs").glob("*.dat")}
     assert {name for name in TEMPLATES.values() if name} | {SHARED_TEMPLATE} == there
 

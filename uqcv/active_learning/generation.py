@@ -136,7 +136,14 @@ class Generation:
         n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
         starts = choose_starts(training, n_newest, settings, rng)
         relaxed = read_structures(self.campaign.relaxed)[0]
-        site = Site(self.paths.walkers, self.paths.bundle, self.campaign.topology, relaxed, self.facts.minimum_energy)
+        site = Site(
+            self.paths.walkers,
+            self.paths.bundle,
+            self.campaign.topology,
+            relaxed,
+            self.facts.minimum_energy,
+            self.facts.torsions,
+        )
         plans = plan_walkers(bundle, site, starts, settings, self._seed("walkers"))
         say(f"  walkers: {settings.processes or available_cores()} at a time, one CPU thread each")
         with progress(f"generation {self.number}, {len(plans)} walkers", sum(p.n_steps for p in plans)) as update:

@@ -22,7 +22,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.progress import Update
-from uqcv.sampling.strategies import WALL_ROOM, uncertainty_at
+from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling

@@ -16,13 +16,13 @@ from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.reference import ReferenceMethod, build_reference
 from uqcv.labeling.reference_md import sample_reference
 from uqcv.labeling.relaxation import relax
-from uqcv.labeling.torsions import backbone_torsions, bond_pairs, torsion_angle, turn
 from uqcv.potentials.devices import require_device
 from uqcv.progress import say
-from uqcv.sampling.strategies import try_bias
+from uqcv.sampling.bias import try_bias
 from uqcv.seeding import derive_seed
 from uqcv.simulation.forces import bare_system
 from uqcv.simulation.topology import Topology, read_topology, topology_numbers
+from uqcv.simulation.torsions import backbone_torsions, bond_pairs, torsion_angle, turn
 from uqcv.structures import Structure, read_structures, write_structures
 
 Torsions = Mapping[str, tuple[int, int, int, int]]
@@ -61,7 +61,7 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     _require_possible_test(config, method, torsions)
     # Refused now what no walker could have later, after all training.
     bare_system(topology, config.sampling.hydrogen_mass)
-    try_bias(config.sampling, topology.getNumAtoms())
+    try_bias(config.sampling, topology.getNumAtoms(), torsions)
     start = _starting_structure(config, topology)
     _require_files(config)
     save_config(config, folder.config)  # nothing is written before all is known to be possible

@@ -20,8 +20,8 @@ from uqcv.benchmarks.stopwatch import Stopwatch
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
 from uqcv.colvars.uncertainty_cv import UncertaintyCV, shared_cv
+from uqcv.sampling.bias import plumed_text
 from uqcv.sampling.settings import SamplerName, SamplingSettings
-from uqcv.sampling.strategies import plumed_text
 from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.dynamics import System, langevin_context
 from uqcv.simulation.forces import NetworkForce, PlumedForce, add_function, add_plumed, bare_system

@@ -16,7 +16,7 @@ from uqcv.errors import InputError, LabelingError
 from uqcv.labeling.openmm_forcefield import OpenMMForceField, langevin
 from uqcv.labeling.stereochemistry import Stereochemistry
 from uqcv.labeling.surface import FreeEnergySurface, reweighted
-from uqcv.labeling.torsions import Torsion
+from uqcv.simulation.torsions import Torsion
 
 MOST_STEPS = 2**31 - 1  # what OpenMM counts in one call
 LARGEST_GRID = 1000  # bins along a torsion: a third of a degree

@@ -13,7 +13,7 @@ from uqcv import units
 from uqcv.errors import InputError
 from uqcv.labeling.openmm_forcefield import OpenMMForceField, langevin, reference_context
 from uqcv.labeling.stereochemistry import Stereochemistry
-from uqcv.labeling.torsions import Torsion, bond_pairs, torsion_angle, turn
+from uqcv.simulation.torsions import Torsion, bond_pairs, torsion_angle, turn
 from uqcv.structures import Structure
 
 STIFFNESS = 20.0  # eV/rad^2: at 300 K the torsions stay within 2 degrees (one deviation) of the grid point

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm import app
 
-from uqcv.labeling.torsions import Torsion, bond_pairs, torsion_angle
+from uqcv.simulation.torsions import Torsion, bond_pairs, torsion_angle
 
 BOND_STRETCH = 0.3  # of the reference length; thermal motion at 300 K reaches about 0.1
 

@@ -5,17 +5,49 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from uqcv.files import read_json, read_with
 from uqcv.folders import remove_leftovers
 from uqcv.processes import available_cores, run_in_processes
 from uqcv.simulation.checkpoint import remove_checkpoint
 from uqcv.simulation.identity import read_identity, require_same
-from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd, WalkerPlan
+from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd
+
+
+class Plan(Protocol):
+    """What one process does, and leaves in a folder of its own.
+
+    Attributes
+    ----------
+    folder
+        Where it writes; `end.json` in it comes last.
+    shared_folder
+        Where those that share one bias keep it, or None.
+    n_steps
+        How much it is, for progress.
+    """
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+
+    @property
+    def shared_folder(self) -> Path | None: ...  # noqa: D102
+
+    @property
+    def n_steps(self) -> int: ...  # noqa: D102
+
+    def identity(self) -> dict[str, Any]:
+        """Return what its result depends on."""
+        ...
+
+    def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
+        """Do it, in the current process; `report` is called with the steps done."""
+        ...
 
 
 def run_walkers(
-    plans: Sequence[WalkerPlan],
+    plans: Sequence[Plan],
     n_processes: int | None,
     report: Callable[[float, str], None] | None = None,
     new_bias: bool = False,
@@ -59,7 +91,7 @@ def run_walkers(
     return [read_end(plan.folder) for plan in plans]
 
 
-def _tidy(plan: WalkerPlan) -> None:
+def _tidy(plan: Plan) -> None:
     """Remove what a walker that was killed cannot go on with."""
     if plan.shared_folder is not None:
         remove_leftovers(plan.shared_folder)
@@ -69,17 +101,15 @@ def _tidy(plan: WalkerPlan) -> None:
         shutil.rmtree(plan.folder, ignore_errors=True)
 
 
-def _run(plan: WalkerPlan, progress: Callable[[int], None]) -> None:
+def _run(plan: Plan, progress: Callable[[int], None]) -> None:
     # Imported here, in the walker's own process: each engine starts with one thread of its own.
     import torch
 
-    from uqcv.simulation.walker import run_walker
-
     torch.set_num_threads(1)
-    run_walker(plan, progress)
+    plan.run(progress)
 
 
-def _name(plan: WalkerPlan) -> str:
+def _name(plan: Plan) -> str:
     return plan.folder.name
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,7 +11,20 @@ from uqcv.uncertainty.pooling import Pooling
 
 MOST_STEPS = 2**31 - 1  # what OpenMM counts in one call
 
-SamplerName = Literal["metadynamics", "opes", "opes_explore", "extended_lagrangian", "wall", "monitor", "unbiased"]
+DynamicsName = Literal[
+    "metadynamics",
+    "opes",
+    "opes_explore",
+    "extended_lagrangian",
+    "uncertainty_driven",
+    "torsion_metadynamics",
+    "wall",
+    "monitor",
+    "unbiased",
+]
+ProposerName = Literal["random_atoms", "random_torsions", "adversarial_atoms", "adversarial_torsions"]
+SamplerName = Literal[DynamicsName, ProposerName]
+PROPOSERS: tuple[ProposerName, ...] = get_args(ProposerName)
 
 
 class BiasSettings(BaseModel):
@@ -31,10 +44,27 @@ class BiasSettings(BaseModel):
     kappa: float = Field(200.0, ge=0, description="force constant of the wall, kJ/mol per squared uncertainty")
     spring: float = Field(1000.0, gt=0, description="spring of the fictitious particle, kJ/mol per squared uncertainty")
     relaxation: float = Field(50.0, gt=0, description="relaxation time of the fictitious particle, fs")
+    depth: float = Field(20.0, gt=0, description="how far uncertainty-driven dynamics lowers the energy, kJ/mol")
+    width_ratio: float = Field(4.0, gt=0, description="width of that well over the spread of held-out frames")
+    torsion_sigma: float = Field(0.35, gt=0, description="width of a hill of torsion_metadynamics, rad")
     shared: bool = Field(
         False, description="whether walkers share one bias (metadynamics of multiple walkers); they run all at a time"
     )
     template: str | None = Field(None, description="PLUMED template of your own instead of the sampler's")
+
+
+class ProposalSettings(BaseModel):
+    """Structures that are made without dynamics, by displacing those to start from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    frames: int = Field(500, ge=1, le=1_000_000, description="structures per generation")
+    atom_displacement: float = Field(0.05, gt=0, description="standard deviation of each coordinate, Å")
+    attack_steps: int = Field(60, ge=1, description="steps of adversarial ascent")
+    attack_temperature: float = Field(1000.0, gt=0, description="of the likelihood that an attack keeps, K")
+    atom_rate: float = Field(0.01, gt=0, description="learning rate of an attack on atoms, Å")
+    torsion_rate: float = Field(0.05, gt=0, description="learning rate of an attack on torsions, rad")
+    batch: int = Field(64, ge=1, description="structures that are attacked at once")
 
 
 class SamplingSettings(BaseModel):
@@ -58,6 +88,9 @@ class SamplingSettings(BaseModel):
         "differed most from all before",
     )
     bias: BiasSettings = Field(default_factory=BiasSettings, description="the bias along the uncertainty")
+    proposals: ProposalSettings = Field(
+        default_factory=ProposalSettings, description="of the samplers without dynamics: random and adversarial ones"
+    )
     ceiling_error: float = Field(1.2, gt=0, description="expected force error at which a walker ends, eV/Å")
     max_energy: float = Field(3.0, gt=0, description="energy above the minimum at which a walker ends, eV")
     max_temperature_ratio: float = Field(3.0, gt=1, description="instantaneous over thermostat temperature at the end")
@@ -101,6 +134,16 @@ class SamplingSettings(BaseModel):
                     f"{name} {time:g} fs in steps of {self.time_step:g} fs: at most {MOST_STEPS} steps are expected"
                 )
         return self
+
+    @property
+    def has_dynamics(self) -> bool:
+        """Whether walkers move by molecular dynamics."""
+        return self.sampler not in PROPOSERS
+
+    @property
+    def n_starts(self) -> int:
+        """Frames that a generation starts from: one per walker, or per proposed structure."""
+        return self.walkers if self.has_dynamics else self.proposals.frames
 
     @property
     def stride(self) -> int:

@@ -85,6 +85,8 @@ class WalkerPlan:
         Seconds of wall time between checkpoints; it changes nothing but what an interruption costs.
     shared_folder
         Where walkers that share one bias keep its hills; None if this one has its own.
+    n_networks
+        That one evaluation asks.
     """
 
     folder: Path
@@ -112,6 +114,7 @@ class WalkerPlan:
     fused: Fused = "auto"
     checkpoint_interval: float = 10.0
     shared_folder: Path | None = None
+    n_networks: int = 1
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of the plan, for a reader."""
@@ -131,6 +134,10 @@ class WalkerPlan:
             **self.summary(),
         }
 
+    def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
+        """Run the walker in the current process; see `run_walker`."""
+        return run_walker(self, report)
+
 
 @dataclass(frozen=True)
 class WalkerEnd:
@@ -146,12 +153,15 @@ class WalkerEnd:
         Steps taken.
     seconds
         Wall time of the dynamics.
+    evaluations
+        Forward passes of a network that it asked for.
     """
 
     reason: str
     completed: bool
     steps: int
     seconds: float
+    evaluations: int = 0
 
 
 def run_walker(plan: WalkerPlan, report: Callable[[int], None] | None = None) -> WalkerEnd:
@@ -269,7 +279,8 @@ class _Walker:
                 report(self._steps)
         if problem is not None and self._bias is not None:
             self._bias.bridge.discard()  # a frame that is not valid never deposits a hill
-        return WalkerEnd(problem or "finished", problem is None, self._steps, self._seconds)
+        evaluations = self._steps * plan.n_networks
+        return WalkerEnd(problem or "finished", problem is None, self._steps, self._seconds, evaluations)
 
     def _save(self) -> None:
         self._rows.flush()  # OpenMM flushes its trajectory after each frame

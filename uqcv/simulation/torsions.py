@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,53 @@ def turn(
     result = positions.copy()
     result[moved] = origin + rotation.apply(positions[moved] - origin)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class RotatableBond:
+    """A bond about which one side of a molecule can be turned.
+
+    Attributes
+    ----------
+    fixed, moving
+        Its atoms; what hangs on the second one turns.
+    moved
+        Which atoms turn, shape (n,).
+    """
+
+    fixed: int
+    moving: int
+    moved: NDArray[np.bool_]
+
+
+def rotatable_bonds(topology: app.Topology) -> list[RotatableBond]:
+    """Return the bonds that turn at usual temperatures: in no ring, between atoms with other neighbours, no amides.
+
+    An amide is a C-N bond whose carbon has a terminal oxygen. The smaller side is the one that turns.
+    """
+    elements = [atom.element.symbol for atom in topology.atoms()]
+    bonds = bond_pairs(topology)
+    neighbours: list[set[int]] = [set() for _ in elements]
+    for a, b in bonds:
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    found = []
+    for a, b in bonds:
+        if min(len(neighbours[a]), len(neighbours[b])) < 2 or _is_amide(a, b, elements, neighbours):
+            continue
+        try:
+            moved = _side_of_bond(len(elements), bonds, a, b)
+        except InputError:
+            continue  # in a ring
+        found.append(RotatableBond(b, a, ~moved) if 2 * moved.sum() > len(moved) else RotatableBond(a, b, moved))
+    return found
+
+
+def _is_amide(a: int, b: int, elements: list[str], neighbours: list[set[int]]) -> bool:
+    if {elements[a], elements[b]} != {"C", "N"}:
+        return False
+    carbon = a if elements[a] == "C" else b
+    return any(elements[k] == "O" and len(neighbours[k]) == 1 for k in neighbours[carbon])
 
 
 def _side_of_bond(n_atoms: int, bonds: Iterable[tuple[int, int]], fixed: int, moving: int) -> NDArray[np.bool_]:
