@@ -21,12 +21,12 @@ from uqcv.errors import InputError, UqcvError
 from uqcv.files import read_json
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
-from uqcv.simulation.torsions import backbone_torsions
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.loss import measure_errors
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.training import new_potential, train
 from uqcv.seeding import derive_seed
+from uqcv.simulation.torsions import backbone_torsions
 from uqcv.structures import Structure, elements, read_structures
 
 HELD_OUT = 10  # uniform frames that join the validation set

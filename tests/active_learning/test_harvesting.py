@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from uqcv.active_learning.harvesting import descriptors, harvest, read_walkers
+from uqcv.active_learning.harvesting import describes_by_distances, descriptors, harvest, read_walkers
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
+from uqcv.errors import InputError
 from uqcv.files import read_json
 from uqcv.structures import read_structures
 
@@ -118,11 +119,22 @@ def test_nothing_at_all(take):
     assert (result.structures, result.funnel.left, result.problems) == ([], {"frames": 0}, {})
 
 
-def test_descriptors_tell_structures_apart(model, walked):
-    points = descriptors(model, walked[:4])
-    assert points.shape == (4, 2 * 8 * 4)
-    np.testing.assert_allclose(points[2], descriptors(model, [walked[2]])[0], rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize(("by_distances", "length"), [(False, 2 * 8 * 4), (True, 45)])
+def test_descriptors_tell_structures_apart(model, walked, by_distances, length):
+    points = descriptors(model, walked[:4], by_distances)
+    assert points.shape == (4, length)
+    np.testing.assert_allclose(points[2], descriptors(model, [walked[2]], by_distances)[0], rtol=1e-5, atol=1e-6)
     assert len(np.unique(points.round(9), axis=0)) == 4
+
+
+def test_what_describes_by_default(walked, crystals):
+    assert describes_by_distances("auto", walked) and describes_by_distances("distances", walked)
+    assert not describes_by_distances("features", walked)
+    assert not describes_by_distances("auto", crystals)
+    with pytest.raises(InputError, match=r"harvest\.descriptor=distances was given, but the cell is periodic"):
+        describes_by_distances("distances", crystals)
+    with pytest.raises(InputError, match="but not all frames have the same atoms; give features"):
+        describes_by_distances("distances", [walked[0], crystals[0]])
 
 
 def test_the_campaign_wrote_the_same(paths, take, walked, tiny):

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 from uqcv.active_learning import selection
+from uqcv.active_learning.descriptors import structure_descriptor
 from uqcv.active_learning.selection import (
     Funnel,
     HarvestSettings,
@@ -18,7 +19,6 @@ from uqcv.active_learning.selection import (
     farthest_points,
     select,
     spread,
-    structure_descriptor,
     threshold_from_calibration,
 )
 from uqcv.errors import InputError
@@ -88,29 +88,6 @@ def test_kept_frames_are_apart_and_dropped_ones_are_near(features, known, tolera
     gaps = np.linalg.norm(features[:, None] - kept[None], axis=-1)
     assert all((row <= tolerance).any() for row in gaps[~keep])
     assert all((row <= tolerance).sum() == 1 for row in gaps[keep])  # itself
-
-
-@quick
-@given(seed=st.integers(0, 10_000))
-def test_descriptor_is_invariant_to_order_within_the_molecule(seed):
-    random = np.random.default_rng(seed)
-    numbers, features = random.choice([1, 6, 8], 12), random.normal(size=(12, 5))
-    order = random.permutation(12)
-    plain = structure_descriptor(features, numbers)
-    assert plain.shape == (10 * len(set(numbers)),)
-    np.testing.assert_allclose(structure_descriptor(features[order], numbers[order]), plain, atol=1e-12)
-
-
-def test_descriptor_is_the_mean_and_deviation_of_each_element():
-    features, numbers = np.array([[1.0], [3.0], [7.0]]), np.array([1, 1, 6])
-    assert structure_descriptor(features, numbers).tolist() == [2.0, 1.0, 7.0, 0.0]
-    assert structure_descriptor(features, numbers, elements=[8, 6, 1]).tolist() == [0.0, 0.0, 7.0, 0.0, 2.0, 1.0]
-    frames = structure_descriptor(np.stack([features, 2 * features]), numbers)
-    assert frames.tolist() == [[2.0, 1.0, 7.0, 0.0], [4.0, 2.0, 14.0, 0.0]]
-    with pytest.raises(InputError, match=r"\[1\]"):
-        structure_descriptor(features, numbers, elements=[6])
-    with pytest.raises(InputError, match="expected"):
-        structure_descriptor(features, numbers[:2])
 
 
 def test_spread():

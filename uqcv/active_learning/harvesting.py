@@ -10,17 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uqcv.active_learning.selection import (
-    Funnel,
-    HarvestSettings,
-    select,
-    structure_descriptor,
-    threshold_from_calibration,
-)
+from uqcv.active_learning.descriptors import MOST_ATOMS, counted, distance_descriptor, structure_descriptor
+from uqcv.active_learning.selection import DescriptorName, Funnel, HarvestSettings, select, threshold_from_calibration
 from uqcv.analysis.trajectories import read_trajectory
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames
+from uqcv.errors import InputError
 from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
 from uqcv.simulation.validity import MoleculeGuard
@@ -73,8 +69,7 @@ def harvest(
     """Select frames: unsure, physical, new, and different from one another.
 
     A frame is unsure if its uncertainty exceeds that of a share `settings.quantile` of the held-out frames, which
-    the potential has never seen but which are of the kind that it knows. Frames are told apart by what the uncertainty
-    sees of their features: along its directions, if it has any, in which vibrations hardly count.
+    the potential has never seen but which are of the kind that it knows. Frames are told apart by `descriptors`.
 
     Parameters
     ----------
@@ -98,6 +93,7 @@ def harvest(
     threshold = threshold_from_calibration(bundle.settings.distributions[component].held_out, settings.quantile)
     if not frames:
         return Harvest([], Funnel().then("frames", 0), threshold, {})
+    by_distances = describes_by_distances(settings.descriptor, [*frames, *training])
     evaluated = evaluate_frames(bundle, frames, report=report, forces=False)
     problems = [guard.problem(s.positions, s.cell) for s in frames]
     too_high = evaluated.energies > energy_ceiling
@@ -107,8 +103,8 @@ def harvest(
         settings = settings.model_copy(update={"ceiling": ceiling})
     chosen, funnel = select(
         evaluated.pooled[component],
-        descriptors(bundle, frames),
-        descriptors(bundle, training),
+        descriptors(bundle, frames, by_distances),
+        descriptors(bundle, training, by_distances),
         threshold,
         settings,
         np.array([p is None for p in problems]),
@@ -118,14 +114,37 @@ def harvest(
     return Harvest(structures, funnel, threshold, _counts(problems))
 
 
-def descriptors(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
-    """Return one descriptor per structure from what the mixtures see of its atoms' features, shape (k, D)."""
+def descriptors(bundle: Bundle, structures: Sequence[Structure], by_distances: bool) -> NDArray[np.float64]:
+    """Return one descriptor per structure, shape (k, D).
+
+    It is made of the distances between heavy atoms, or of what the uncertainty sees of latent features: along its
+    directions, if it has any, in which vibrations hardly count.
+    """
+    if by_distances:
+        return np.stack([distance_descriptor(s.positions, s.numbers) for s in structures])
     features = bundle.model.described(torch.as_tensor(latent_features(bundle.potential, structures))).numpy()
     ends = np.cumsum([len(s) for s in structures])[:-1]
     known = bundle.settings.elements
     return np.stack(
         [structure_descriptor(f, s.numbers, known) for f, s in zip(np.split(features, ends), structures, strict=True)]
     )
+
+
+def describes_by_distances(kind: DescriptorName, structures: Sequence[Structure]) -> bool:
+    """Return whether structures are told apart by distances: if asked to, or by default if they are one molecule.
+
+    Raises
+    ------
+    InputError
+        If that was asked for and cannot be.
+    """
+    first = structures[0].numbers
+    same = all(np.array_equal(s.numbers, first) for s in structures)
+    possible = same and not structures[0].is_periodic
+    if kind == "distances" and not possible:
+        problem = "the cell is periodic" if same else "not all frames have the same atoms"
+        raise InputError(f"harvest.descriptor=distances was given, but {problem}; give features")
+    return possible and kind != "features" and (kind == "distances" or len(counted(first)) <= MOST_ATOMS)
 
 
 def _counts(problems: Sequence[str | None]) -> dict[str, int]:

@@ -5,8 +5,9 @@ Pure functions on arrays. `select` puts them in a row and keeps count of the fra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,8 @@ from uqcv.errors import InputError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+DescriptorName = Literal["auto", "distances", "features"]
 
 # Distances that are held at once: 32 MB.
 _DISTANCES_AT_ONCE = 4_000_000
@@ -46,6 +49,11 @@ class HarvestSettings(BaseModel):
         ge=0,
         description="Frames nearer than this to a known one are duplicates (ratio to the spread of the training set: "
         "the root mean square distance of its descriptors from their mean)",
+    )
+    descriptor: DescriptorName = Field(
+        default="auto",
+        description="What tells frames apart: distances between heavy atoms, or what the uncertainty sees of latent "
+        "features; auto: distances for a molecule",
     )
     max_frames: int = Field(default=50, ge=1, description="Frames that are labelled per generation, at most (count)")
     fill: bool = Field(
@@ -104,47 +112,6 @@ def threshold_from_calibration(values: ArrayLike, quantile: float) -> float:
     if not 0.0 <= quantile <= 1.0:
         raise InputError(f"quantile {quantile} was given; 0 to 1 is expected")
     return float(np.quantile(values, quantile, method="inverted_cdf"))
-
-
-def structure_descriptor(features: ArrayLike, numbers: ArrayLike, elements: Sequence[int] | None = None) -> Floats:
-    """Describe structures by the mean and the standard deviation of the features over the atoms of each element.
-
-    It has the same length for any number of atoms and does not change when atoms of one element trade places, so a
-    rotated methyl group is not taken for news. Plain concatenation of the atoms would be; the mean over all
-    atoms would drown the one unusual atom, which the deviation keeps visible.
-
-    Parameters
-    ----------
-    features
-        Invariant features per atom, shape (n_atoms, d), or (frames, n_atoms, d) for frames of the same atoms.
-    numbers
-        Atomic numbers, shape (n_atoms,).
-    elements
-        Atomic numbers to describe, in this order, so that structures of different composition compare; absent ones
-        give zeros. By default those in `numbers`, sorted.
-
-    Returns
-    -------
-    Shape (D,) or (frames, D) with D = 2 d times the number of elements.
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit, or an atom is of none of the elements.
-    """
-    features, numbers = np.asarray(features, dtype=np.float64), np.asarray(numbers)
-    wanted = np.unique(numbers).tolist() if elements is None else list(elements)
-    if features.ndim not in (2, 3) or numbers.shape != features.shape[-2:-1]:
-        raise InputError(f"features of shape {features.shape} for {numbers.shape} atoms; (n, d) and (n,) are expected")
-    if missing := set(numbers.tolist()) - set(wanted):
-        raise InputError(f"atomic numbers {sorted(missing)} occur; only {wanted} are described")
-    parts = []
-    for element in wanted:
-        atoms = features[..., numbers == element, :]
-        count = max(1, atoms.shape[-2])
-        mean = atoms.sum(axis=-2) / count
-        parts += [mean, np.sqrt(((atoms - mean[..., None, :]) ** 2).sum(axis=-2) / count)]
-    return np.concatenate(parts, axis=-1)
 
 
 def spread(descriptors: ArrayLike) -> float:

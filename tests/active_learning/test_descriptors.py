@@ -1,0 +1,60 @@
+"""What tells structures apart: it does not change with what makes no difference, and changes with what does."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uqcv.active_learning.descriptors import counted, distance_descriptor, structure_descriptor
+from uqcv.errors import InputError
+from uqcv.simulation.torsions import backbone_torsions, bond_pairs, turn
+
+quick = settings(max_examples=60, deadline=None)
+
+
+@quick
+@given(seed=st.integers(0, 10_000))
+def test_descriptor_is_invariant_to_order_within_the_molecule(seed):
+    random = np.random.default_rng(seed)
+    numbers, features = random.choice([1, 6, 8], 12), random.normal(size=(12, 5))
+    order = random.permutation(12)
+    plain = structure_descriptor(features, numbers)
+    assert plain.shape == (10 * len(set(numbers)),)
+    np.testing.assert_allclose(structure_descriptor(features[order], numbers[order]), plain, atol=1e-12)
+
+
+def test_descriptor_is_the_mean_and_deviation_of_each_element():
+    features, numbers = np.array([[1.0], [3.0], [7.0]]), np.array([1, 1, 6])
+    assert structure_descriptor(features, numbers).tolist() == [2.0, 1.0, 7.0, 0.0]
+    assert structure_descriptor(features, numbers, elements=[8, 6, 1]).tolist() == [0.0, 0.0, 7.0, 0.0, 2.0, 1.0]
+    frames = structure_descriptor(np.stack([features, 2 * features]), numbers)
+    assert frames.tolist() == [[2.0, 1.0, 7.0, 0.0], [4.0, 2.0, 14.0, 0.0]]
+    with pytest.raises(InputError, match=r"\[1\]"):
+        structure_descriptor(features, numbers, elements=[6])
+    with pytest.raises(InputError, match="expected"):
+        structure_descriptor(features, numbers[:2])
+
+
+def test_distances_do_not_change_with_place_and_hydrogens(molecule, rotation):
+    plain = distance_descriptor(molecule.positions, molecule.numbers)
+    assert plain.shape == (45,)
+    moved = molecule.positions @ rotation.T + 3.0
+    np.testing.assert_allclose(distance_descriptor(moved, molecule.numbers), plain, atol=1e-12)
+    shaken = molecule.positions + (molecule.numbers == 1)[:, None] * 0.1
+    np.testing.assert_array_equal(distance_descriptor(shaken, molecule.numbers), plain)
+
+
+def test_a_conformer_is_farther_than_a_vibration(frames, force_field):
+    """Another phi is farther from a frame than all other frames of its basin, one step of vibration hardly at all."""
+    torsion = backbone_torsions(force_field.topology)["phi"]
+    start = frames[0]
+    turned = turn(start.positions, bond_pairs(force_field.topology), torsion, 60.0)
+    near = distance_descriptor(start.positions, start.numbers)
+    far = np.linalg.norm(distance_descriptor(turned, start.numbers) - near)
+    others = [np.linalg.norm(distance_descriptor(s.positions, s.numbers) - near) for s in frames[1:]]
+    assert far > 1.5 * max(others)
+
+
+def test_small_molecules_count_all_their_atoms():
+    assert counted([7, 1, 1, 1]).tolist() == [0, 1, 2, 3]
+    assert counted([8, 6, 1, 7]).tolist() == [0, 1, 3]

@@ -1,0 +1,82 @@
+"""What tells structures apart when some of many are chosen: pure functions on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import pdist
+
+from uqcv.errors import InputError
+
+Floats = NDArray[np.float64]
+HYDROGEN = 1
+MOST_ATOMS = 64  # whose distances are listed; they are 2016 then
+
+
+def counted(numbers: ArrayLike) -> NDArray[np.int64]:
+    """Return the indices of the heavy atoms, or of all atoms if there are fewer than three."""
+    heavy = np.flatnonzero(np.asarray(numbers) != HYDROGEN)
+    return heavy if len(heavy) > 2 else np.arange(np.size(numbers))
+
+
+def distance_descriptor(positions: ArrayLike, numbers: ArrayLike) -> Floats:
+    """Describe a molecule by the distances between its heavy atoms.
+
+    They change by Ångströms from one conformer to another and by hundredths in vibrations, where latent features
+    answer to both. Structures of the same atoms in the same order compare; mirror images do not differ.
+
+    Parameters
+    ----------
+    positions
+        Å, shape (n, 3).
+    numbers
+        Atomic numbers, shape (n,).
+
+    Returns
+    -------
+    Å, shape (h (h - 1) / 2,) for h heavy atoms.
+    """
+    return np.asarray(pdist(np.asarray(positions, dtype=np.float64)[counted(numbers)]))
+
+
+def structure_descriptor(features: ArrayLike, numbers: ArrayLike, elements: Sequence[int] | None = None) -> Floats:
+    """Describe structures by the mean and the standard deviation of the features over the atoms of each element.
+
+    It has the same length for any number of atoms and does not change when atoms of one element trade places, so a
+    rotated methyl group is not taken for news. Plain concatenation of the atoms would be; the mean over all
+    atoms would drown the one unusual atom, which the deviation keeps visible.
+
+    Parameters
+    ----------
+    features
+        Invariant features per atom, shape (n_atoms, d), or (frames, n_atoms, d) for frames of the same atoms.
+    numbers
+        Atomic numbers, shape (n_atoms,).
+    elements
+        Atomic numbers to describe, in this order, so that structures of different composition compare; absent ones
+        give zeros. By default those in `numbers`, sorted.
+
+    Returns
+    -------
+    Shape (D,) or (frames, D) with D = 2 d times the number of elements.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, or an atom is of none of the elements.
+    """
+    features, numbers = np.asarray(features, dtype=np.float64), np.asarray(numbers)
+    wanted = np.unique(numbers).tolist() if elements is None else list(elements)
+    if features.ndim not in (2, 3) or numbers.shape != features.shape[-2:-1]:
+        raise InputError(f"features of shape {features.shape} for {numbers.shape} atoms; (n, d) and (n,) are expected")
+    if missing := set(numbers.tolist()) - set(wanted):
+        raise InputError(f"atomic numbers {sorted(missing)} occur; only {wanted} are described")
+    parts = []
+    for element in wanted:
+        atoms = features[..., numbers == element, :]
+        count = max(1, atoms.shape[-2])
+        mean = atoms.sum(axis=-2) / count
+        parts += [mean, np.sqrt(((atoms - mean[..., None, :]) ** 2).sum(axis=-2) / count)]
+    return np.concatenate(parts, axis=-1)
