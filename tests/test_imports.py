@@ -15,7 +15,7 @@ PACKAGE = Path(uqcv.__file__).parent
 
 # From top to bottom; a name imports from lower lines only, and names on one line never import each other.
 LAYERS = (
-    ("uqcv.cli", "uqcv.__main__"),
+    ("uqcv.cli",),
     ("uqcv.doctor", "uqcv.benchmarks", "uqcv.study"),
     ("uqcv.active_learning",),  # the manager and what belongs to it
     ("uqcv.config",),
@@ -37,7 +37,7 @@ HOMES = {
     "plumed": ("uqcv.simulation", "uqcv.labeling"),
     "plumedCommunications": ("uqcv.colvars",),
     "ase": ("uqcv.structures", "uqcv.labeling", "uqcv.potentials.adapters", "uqcv.benchmarks.peers"),
-    "mdtraj": ("uqcv.analysis", "uqcv.cli"),
+    "mdtraj": ("uqcv.analysis",),
 }
 
 MODULES = {

@@ -26,7 +26,7 @@ import uqcv.analysis.plots
 import uqcv.analysis.report
 import uqcv.colvars.pycv
 import uqcv.simulation.walker  # these are what a campaign imports late
-from uqcv import cli
+from uqcv.cli.campaign import run
 from uqcv.errors import UqcvError
 from uqcv.sampling import runner
 
@@ -76,7 +76,7 @@ def go_on(settings: Path, folder: Path) -> None:
             os.dup2(log.fileno(), stream)
     if not (folder / "report").is_dir():  # the pictures of what is compared anyhow would take most of the time
         uqcv.analysis.report.write_report = lambda folder: []
-    cli.run(settings, folder, settings=[])
+    run(settings, folder, settings=[])
 
 
 def main() -> None:

@@ -1,0 +1,5 @@
+"""Command line: parse, import late, call."""
+
+from uqcv.cli.root import app, main
+
+__all__ = ["app", "main"]
