@@ -2,47 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export, module_name
 from uqcv.colvars.features import evaluation_graphs
 from uqcv.colvars.fitting import evaluate_frames, fit_bundle
-from uqcv.colvars.methods import last_layer_information, networks_for
+from uqcv.colvars.methods import last_layer_information
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError, UnknownElementError
-from uqcv.potentials.dataset import Dataset
-from uqcv.potentials.potential import Potential, predict_with_forces
-from uqcv.potentials.settings import TrainingSettings
-from uqcv.potentials.training import new_potential, train
-from uqcv.uncertainty.ensemble import EnsembleSettings
 from uqcv.uncertainty.pooling import POOLINGS
 from uqcv.uncertainty.settings import METHODS
-
-TRAINING = TrainingSettings(epochs=2, batch_size=6, warmup_steps=2, compiled=False)
-
-
-def settings_for(method, uncertainty):
-    gmm = uncertainty.gmm.model_copy(update={"sees": "features", "neighbourhood": 2.5})
-    return uncertainty.model_copy(update={"method": method, "ensemble": EnsembleSettings(members=3), "gmm": gmm})
-
-
-@pytest.fixture(scope="module")
-def fitted(network, uncertainty):
-    """Return the bundle of a method, its networks briefly trained on some structures."""
-
-    def fit(method, structures, held_out) -> Bundle:
-        settings, networks = settings_for(method, uncertainty), []
-        needed = networks_for(settings)
-        data, unseen = (Dataset(part, network.cutoff) for part in (structures, held_out))
-        known = sorted({int(z) for z in structures[0].numbers})
-        for k in range(needed.number):
-            torch.manual_seed(k)
-            fresh = new_potential(data, Potential(known, network, needed.n_outputs))
-            networks.append(train(fresh, data, unseen, TRAINING, k, force_loss=needed.force_loss))
-        return fit_bundle(networks, structures, held_out, settings, seed=0)
-
-    return fit
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -147,20 +116,6 @@ def test_forces_through_plumed(bundle, molecule, make_bridge, tmp_path, assert_g
     assert_gradient(lambda x: bridge.evaluate(0, x)[0], positions, -forces, step=1e-5)
 
 
-def test_the_energy_is_the_mean_of_the_networks(fitted, frames, molecule, network):
-    bundle = fitted("ensemble", frames[:12], frames[24:30])
-    ensemble = bundle.model.ensemble
-    (graph,) = evaluation_graphs(ensemble.first, [molecule])
-    species, vectors = ensemble.first.species(graph.numbers), graph.vectors()
-    energies, forces = ensemble.energies_and_forces(species, vectors, graph.links)
-    prediction, first = predict_with_forces(ensemble.first, graph)
-    assert energies[0].sum().item() == pytest.approx(prediction.energies.item(), abs=1e-5)
-    np.testing.assert_allclose(forces[0].detach(), first, atol=1e-5)
-    assert (forces[1] - forces[0]).abs().max() > 1e-3, "members that are the same are no ensemble"
-    evaluation = UncertaintyCV(bundle, molecule.numbers).evaluate(molecule.positions)
-    assert evaluation.energy == pytest.approx(energies.sum(dim=1).mean().item(), abs=1e-4)
-
-
 def test_the_information_of_forces_is_that_of_their_derivatives(potential, molecule, assert_gradient):
     """H of one structure, from activations at displaced positions."""
 
@@ -181,31 +136,15 @@ def test_the_information_of_forces_is_that_of_their_derivatives(potential, molec
     np.testing.assert_allclose(last_layer_information(potential, [molecule]), expected, rtol=1e-5, atol=1e-9)
 
 
-def test_networks_of_another_method_are_refused(potential, frames, uncertainty):
+def test_networks_of_another_method_are_refused(potential, frames, settings_for):
     with pytest.raises(InputError, match=r"1 network\(s\) with \[0\] outputs .* mve expects 1 with 1"):
-        fit_bundle(potential, frames[:4], frames[4:6], settings_for("mve", uncertainty), seed=0)
+        fit_bundle(potential, frames[:4], frames[4:6], settings_for("mve"), seed=0)
     with pytest.raises(InputError, match="ensemble expects 3 with 0"):
-        fit_bundle(potential, frames[:4], frames[4:6], settings_for("ensemble", uncertainty), seed=0)
+        fit_bundle(potential, frames[:4], frames[4:6], settings_for("ensemble"), seed=0)
 
 
-def test_the_mean_over_neighbours_by_hand(fitted, frames, molecule):
-    bundle = fitted("gmm", frames[:12], frames[24:30])
-    model, positions = bundle.model, molecule.positions
-    (graph,) = evaluation_graphs(model.potential, [molecule])
-    arguments = model.potential.species(graph.numbers), graph.vectors(), graph.links, model.members(graph.numbers)
-    with torch.no_grad():
-        found = model.atomic(*arguments)[1].numpy()
-        model.uncertainty.neighbourhood = None
-        own = model.atomic(*arguments)[1].numpy()
-    model.uncertainty.neighbourhood = 2.5
-    distances = np.linalg.norm(positions[:, None] - positions, axis=2)
-    weights = np.where(distances < 2.5, 0.5 * (1 + np.cos(np.pi * distances / 2.5)), 0.0)
-    assert (weights > 0).sum() > 4 * 22, "neighbours must be near enough to count"
-    np.testing.assert_allclose(found, weights @ own / weights.sum(axis=1), rtol=1e-4)
-
-
-def test_a_neighbourhood_beyond_the_cutoff_is_refused(potential, frames, uncertainty):
-    settings = settings_for("gmm", uncertainty)
+def test_a_neighbourhood_beyond_the_cutoff_is_refused(potential, frames, settings_for):
+    settings = settings_for("gmm")
     wide = settings.model_copy(update={"gmm": settings.gmm.model_copy(update={"neighbourhood": 9.0})})
     with pytest.raises(InputError, match="neighbourhood 9 Å was given; at most the cutoff of the potential, 4 Å"):
         fit_bundle(potential, frames[:4], frames[4:6], wide, seed=0)

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 import uqcv
-from uqcv.colvars.models import Model, model_from_state
+from uqcv.colvars.model_state import model_from_state
+from uqcv.colvars.models import Model
 from uqcv.errors import BundleError, InputError
 from uqcv.files import read_json, write_json
 from uqcv.folders import make_folders, remove_empty, sync_folder, writing

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uqcv.colvars.features import evaluation_graphs, latent_features, vibrational_covariance
-from uqcv.colvars.models import N_OUTPUTS, EnsembleModel, LastLayerModel, Model, NetworkModel, gmm_settings
+from uqcv.colvars.force_models import EnsembleModel, LastLayerModel
+from uqcv.colvars.model_state import N_OUTPUTS, gmm_settings
+from uqcv.colvars.models import Model, NetworkModel
 from uqcv.errors import InputError
 from uqcv.potentials.ensemble import PotentialEnsemble
 from uqcv.potentials.loss import ForceLoss, mean_square
