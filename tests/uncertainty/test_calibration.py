@@ -2,19 +2,21 @@
 
 import numpy as np
 import pytest
+from drawn_errors import draw, of_every_kind
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from uqcv.errors import InputError
-from uqcv.uncertainty.calibration import CalibrationSettings, conformal_rank, fit_calibration, likeliest_line
+from uqcv.uncertainty.calibration import (
+    FEWEST_ATOMS,
+    CalibrationSettings,
+    conformal_rank,
+    fit_by_element,
+    fit_calibration,
+    likeliest_line,
+)
 from uqcv.uncertainty.metrics import coverage
-
-
-def draw(random: np.random.Generator, n: int, freedom: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Uncertainties (a negative log-likelihood is chi-square-like) and errors whose size follows them."""
-    u = 0.5 * random.chisquare(freedom, n)
-    return u, np.abs(random.normal(size=n)) * (0.05 + 0.02 * u)
 
 
 def naive(u: np.ndarray, e: np.ndarray, share: float = 0.9) -> float:
@@ -95,21 +97,6 @@ def test_rank(n, share):
     assert rank == n or rank / (n + 1) >= share - 1e-12
 
 
-@given(st.floats(-20, 20), st.floats(-20, 20))
-def test_it_rises_with_the_uncertainty(a, b):
-    calibrated = fit_calibration(*draw(np.random.default_rng(0), 50))
-    low, high = calibrated([min(a, b), max(a, b)])
-    assert 0 < low <= high
-
-
-def test_the_slope_is_the_derivative():
-    calibrated = fit_calibration(*draw(np.random.default_rng(0), 50))
-    for u in (calibrated.minimum - 1.0, calibrated.minimum + 0.01, 3.0, 50.0):
-        difference = (calibrated(u + 1e-4) - calibrated(u - 1e-4)) / 2e-4
-        assert calibrated.slope(u) == pytest.approx(float(difference), rel=1e-8, abs=1e-12)
-    assert calibrated.slope(3.0) > 0 == calibrated.slope(calibrated.minimum - 1.0)
-
-
 def test_equal_uncertainties_are_no_division_by_zero():
     calibrated = fit_calibration([2.0] * 20, np.linspace(0, 1, 20))
     assert np.isfinite(calibrated([2.0, 5.0])).all()
@@ -137,19 +124,13 @@ def test_settings_are_strict():
             CalibrationSettings(**bad)
 
 
-KINDS = [CalibrationSettings(kind=kind) for kind in ("conformal", "linear", "isotonic")]
-
-
-@pytest.fixture(params=KINDS, ids=lambda s: s.kind)
-def settings(request):
-    return request.param
-
-
+@of_every_kind
 def test_every_kind_covers_its_own_frames(settings):
     u, e = draw(np.random.default_rng(3), 200)
     assert coverage(fit_calibration(u, e, settings)(u), e) == pytest.approx(conformal_rank(200, 0.9) / 200)
 
 
+@of_every_kind
 def test_every_kind_covers_new_frames(settings):
     random, covered = np.random.default_rng(4), []
     for _ in range(150):
@@ -159,33 +140,6 @@ def test_every_kind_covers_new_frames(settings):
     assert np.mean(covered) == pytest.approx(0.9, abs=0.025 if settings.kind == "isotonic" else 0.006)
 
 
-@pytest.mark.parametrize("u", [-3.0, 0.4, 1.2, 3.0, 5.5, 60.0])
-def test_every_slope_is_the_derivative(settings, u):
-    calibrated = fit_calibration(*draw(np.random.default_rng(0), 80), settings)
-    difference = (calibrated(u + 1e-6) - calibrated(u - 1e-6)) / 2e-6
-    assert calibrated.slope(u) == pytest.approx(float(difference), rel=1e-6, abs=1e-9)
-
-
-@given(st.floats(0.001, 3.0), st.sampled_from(KINDS))
-def test_the_inverse_is_the_largest_that_is_allowed(error, kind):
-    calibrated = fit_calibration(*draw(np.random.default_rng(0), 80), kind)
-    largest = calibrated.inverse(error)
-    assert calibrated(largest) <= error * (1 + 1e-9) or error < float(calibrated(-100.0))
-    assert calibrated(largest + 1e-3) > error * (1 - 1e-9)
-
-
-@given(st.lists(st.floats(-30, 30), min_size=2, max_size=20), st.sampled_from(KINDS))
-def test_none_ever_falls(values, kind):
-    calibrated = fit_calibration(*draw(np.random.default_rng(1), 60), kind)(np.sort(values))
-    assert (calibrated > 0).all() and (np.diff(calibrated) >= 0).all()
-
-
-def test_beyond_what_was_seen_the_isotonic_curve_rises():
-    u, e = draw(np.random.default_rng(0), 80)
-    calibrated = fit_calibration(u, e, CalibrationSettings(kind="isotonic"))
-    assert calibrated(2 * u.max()) > 1.2 * calibrated(u.max())
-
-
 def test_the_likeliest_line_is_the_one_that_errors_were_drawn_from():
     random = np.random.default_rng(0)
     u = random.uniform(0, 10, 100_000)
@@ -193,6 +147,9 @@ def test_the_likeliest_line_is_the_one_that_errors_were_drawn_from():
     assert slope == pytest.approx(0.02, rel=0.02) and intercept == pytest.approx(0.05, rel=0.02)
 
 
-def test_a_calibration_survives_json(settings):
-    calibrated = fit_calibration(*draw(np.random.default_rng(0), 80), settings)
-    assert type(calibrated).model_validate_json(calibrated.model_dump_json()) == calibrated
+def test_an_element_of_few_atoms_is_calibrated_with_all():
+    numbers = np.repeat([1, 6, 8], [60, FEWEST_ATOMS, FEWEST_ATOMS - 1])
+    u, e = draw(np.random.default_rng(0), len(numbers))
+    calibrated = fit_by_element(u, e, numbers)
+    assert set(calibrated.elements) == {1, 6} and calibrated.others == fit_calibration(u, e)
+    assert calibrated.elements[6] == fit_calibration(u[numbers == 6], e[numbers == 6])

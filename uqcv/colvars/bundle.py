@@ -22,7 +22,7 @@ from uqcv.folders import make_folders, remove_empty, sync_folder, writing
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.storage import read_tensors, save_tensors
-from uqcv.uncertainty.calibration import Calibration, ElementCalibration
+from uqcv.uncertainty.curves import Calibration, ElementCalibration
 from uqcv.uncertainty.pooling import PoolingSettings
 from uqcv.uncertainty.settings import UncertaintySettings
 

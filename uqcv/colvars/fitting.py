@@ -15,13 +15,8 @@ from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError
 from uqcv.potentials.potential import Potential
 from uqcv.structures import Structure, require_labels
-from uqcv.uncertainty.calibration import (
-    CalibrationSettings,
-    ElementCalibration,
-    LinearCalibration,
-    fit_by_element,
-    fit_calibration,
-)
+from uqcv.uncertainty.calibration import CalibrationSettings, fit_by_element, fit_calibration
+from uqcv.uncertainty.curves import ElementCalibration, LinearCalibration
 from uqcv.uncertainty.pooling import POOLINGS
 from uqcv.uncertainty.settings import UncertaintySettings
 
