@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state
 
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.potentials.compiled_passes import compiled_passes
+from uqcv.potentials.ensemble import PotentialEnsemble
 from uqcv.potentials.links import Links
 from uqcv.potentials.passes import Output, Passes
 from uqcv.potentials.potential import Potential
@@ -40,8 +40,7 @@ class _Member(nn.Module):
         self.register_buffer("species", potential.species(numbers))
 
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
-        vectors = links.of_senders(positions) - links.of_receivers(positions) + offsets
-        return (self.potential.atomic(self.species, vectors, links)[0].sum(),)
+        return (self.potential.atomic(self.species, _vectors(positions, offsets, links), links)[0].sum(),)
 
 
 def members_of(potential: Potential, numbers: Tensor, dtype: torch.dtype) -> list[_Member]:
@@ -52,23 +51,21 @@ def members_of(potential: Potential, numbers: Tensor, dtype: torch.dtype) -> lis
 class Ensemble(nn.Module):
     """Mean energy and standard deviation of the energy (eV) over members that are evaluated together."""
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
+    def __init__(self, members: Sequence[_Member]) -> None:
         super().__init__()
-        self.template = copy.deepcopy(members[0])
-        parameters, buffers = stack_module_state(list(members))
-        self._names = {name: name.replace(".", "-") for name in parameters | buffers}
-        for name, stack in (parameters | buffers).items():
-            self.register_buffer(self._names[name], stack.detach())
+        self.potentials = PotentialEnsemble([member.potential for member in members])
+        self.species: Tensor
+        self.register_buffer("species", members[0].species)
 
     def forward(self, positions: Tensor, offsets: Tensor, links: Links) -> Output:
         """Return mean and deviation."""
-
-        def one(state: dict[str, Tensor]) -> Tensor:
-            (energy,) = functional_call(self.template, state, (positions, offsets, links))
-            return energy
-
-        energies = torch.vmap(one)({name: self.get_buffer(stacked) for name, stacked in self._names.items()})
+        vectors = _vectors(positions, offsets, links)
+        energies = self.potentials.energies(self.species, vectors, links).sum(dim=1)
         return energies.mean(), energies.std()
+
+
+def _vectors(positions: Tensor, offsets: Tensor, links: Links) -> Tensor:
+    return links.of_senders(positions) - links.of_receivers(positions) + offsets
 
 
 class Loop:
