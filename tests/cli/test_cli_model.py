@@ -20,6 +20,7 @@ def test_train_then_fit_then_export(uqcv, files, tmp_path):
     )  # fmt: skip
     fitted = Bundle.load(tmp_path / "model")
     assert code == 0 and fitted.short_hash in out and "6 frames" in out, err
+    assert out.endswith("; gmm speaks of features\n")
     code, out, err = uqcv("export", "model", "cv", "--component", "max", "--component", "mean", "--dtype", "float32")
     assert code == 0, err
     assert f"uqcv_{fitted.short_hash}.py" in out

@@ -29,6 +29,11 @@ def crystal_cv(request, fitted, crystals, crystal) -> UncertaintyCV:
     return UncertaintyCV(fitted(request.param, crystals[:6], crystals[6:9]), crystal.numbers, crystal.pbc)
 
 
+def test_what_it_speaks_of(bundle):
+    of_features = bundle.settings.uncertainty.method in ("gmm", "mahalanobis")
+    assert bundle.model.speaks_of == ("features" if of_features else "forces")
+
+
 @pytest.mark.parametrize("kind", POOLINGS)
 def test_the_gradient(cv, molecule, assert_gradient, kind):
     gradient = cv.evaluate(molecule.positions).gradient(kind)

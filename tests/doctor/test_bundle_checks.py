@@ -140,6 +140,11 @@ def test_an_exported_cv_of_another_hash(patient_with, bundle):
     assert f"bundle {bundle.short_hash} was found, 000000000000 was exported; export it again" in finding.detail
 
 
+def test_a_bundle_says_of_what_its_uncertainty_speaks(patient_with, bundle):
+    (finding,) = find(patient_with(bundle), "bundle")
+    assert finding.ok and finding.detail.endswith("16 features; gmm speaks of features")
+
+
 def test_a_factor_is_named_only_where_it_is_one():
     slopes = np.array([3.0, -1.0, 2.0])
     assert factor_between(slopes, slopes) == ""

@@ -56,8 +56,8 @@ def fit(
         require_elements(structures, trained[0].elements, source)
     fitted = fit_bundle(trained, seen, unseen, chosen, seed, {"potential": str(potential)})
     fitted.save(out)
-    law = fitted.settings.frame_calibration
-    print(f"{out}: bundle {fitted.short_hash}, calibrated on {law.n} frames at a coverage of {law.coverage:g}")
+    law, what = fitted.settings.frame_calibration, f"{chosen.method} speaks of {fitted.model.speaks_of}"
+    print(f"{out}: bundle {fitted.short_hash}, calibrated on {law.n} frames at a coverage of {law.coverage:g}; {what}")
 
 
 def export(

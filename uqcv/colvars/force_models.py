@@ -24,6 +24,7 @@ class EnsembleModel(Model):
         See `Model`; of the first network's features.
     """
 
+    speaks_of = "forces"
     is_second_order = True
 
     def __init__(self, ensemble: PotentialEnsemble, directions: Tensor | None = None) -> None:
@@ -66,6 +67,7 @@ class LastLayerModel(Model):
         See `Model`.
     """
 
+    speaks_of = "forces"
     is_second_order = True
 
     def __init__(self, potential: Potential, factor: Tensor, directions: Tensor | None = None) -> None:

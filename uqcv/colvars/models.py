@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from uqcv.potentials.links import Links
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.radial import cosine_cutoff
-from uqcv.uncertainty.atomic import AtomicUncertainty
+from uqcv.uncertainty.atomic import AtomicUncertainty, Quantity
 
 
 class Model(nn.Module):
@@ -18,12 +18,15 @@ class Model(nn.Module):
 
     Attributes
     ----------
+    speaks_of
+        What uncertainties are made of; see `AtomicUncertainty`.
     directions
         Directions in the space of latent features by which structures are told apart, shape (f, d), or None for all.
     is_second_order
         Whether uncertainties are made of derivatives, so that a bias needs second ones.
     """
 
+    speaks_of: Quantity
     directions: Tensor | None
     is_second_order = False
 
@@ -82,6 +85,7 @@ class NetworkModel(Model):
         super().__init__()
         self.network = potential
         self.uncertainty = uncertainty
+        self.speaks_of = uncertainty.speaks_of
         self.register_buffer("directions", directions)
 
     @property

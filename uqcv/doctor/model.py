@@ -16,7 +16,8 @@ def bundle(patient: Patient) -> str:
     settings = found.settings
     return (
         f"hash {found.short_hash} is that of its content; {len(settings.reference_numbers)} atoms, elements "
-        f"{', '.join(map(str, settings.elements))}, {settings.potential.n_features} features"
+        f"{', '.join(map(str, settings.elements))}, {settings.potential.n_features} features; "
+        f"{settings.uncertainty.method} speaks of {found.model.speaks_of}"
     )
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
+
+Quantity = Literal["energies", "forces", "features"]
 
 
 class AtomicUncertainty(nn.Module):
@@ -14,10 +17,13 @@ class AtomicUncertainty(nn.Module):
 
     Attributes
     ----------
+    speaks_of
+        What the number is made of: energies or forces and how sure they are, or features and how strange they are.
     neighbourhood
         Radius in Å of the neighbourhood whose mean counts for each atom; None: each atom for itself.
     """
 
+    speaks_of: Quantity
     neighbourhood: float | None = None
 
     def members(self, numbers: Tensor) -> dict[str, Tensor]:

@@ -95,6 +95,8 @@ class EvidentialLoss(BaseModel):
 class Evidential(AtomicUncertainty):
     """The standard deviation of an atom's predicted force components, eV/Å: the epistemic part."""
 
+    speaks_of = "forces"
+
     def score_members(self, inputs: Tensor, members: dict[str, Tensor]) -> Tensor:
         """See `AtomicUncertainty`; `inputs` are the outputs of the network, shape (n, 3)."""
         return torch.sqrt(evidence(inputs).epistemic)

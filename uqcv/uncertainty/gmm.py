@@ -115,6 +115,8 @@ class GMMUncertainty(AtomicUncertainty):
         Directions that the mixtures see, shape (f, d), or None for all features.
     """
 
+    speaks_of = "features"
+
     def __init__(self, settings: GMMSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or GMMSettings()

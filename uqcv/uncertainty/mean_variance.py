@@ -61,6 +61,8 @@ class MeanVarianceLoss(BaseModel):
 class MeanVariance(AtomicUncertainty):
     """The learned standard deviation of an atom's force components, eV/Å."""
 
+    speaks_of = "forces"
+
     def score_members(self, inputs: Tensor, members: dict[str, Tensor]) -> Tensor:
         """See `AtomicUncertainty`; `inputs` are the outputs of the network, shape (n, 1)."""
         return torch.sqrt(variance(inputs))
