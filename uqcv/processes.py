@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from uqcv.errors import InputError, UqcvError, one_line
@@ -151,6 +152,26 @@ def interrupt_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Append what this process and its children print to a file instead of showing it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    shown = [os.dup(1), os.dup(2)]
+    with open(path, "ab") as file:
+        try:
+            for descriptor in (1, 2):
+                os.dup2(file.fileno(), descriptor)
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, before in zip((1, 2), shown, strict=True):
+                os.dup2(before, descriptor)
+                os.close(before)
 
 
 def _child(function: Callable, item: Any, connection: Connection, counter: Any, parent: int) -> None:

@@ -22,7 +22,7 @@ TEMPLATES = (
     Case("a folder in place of the template", f"{SAMPLE}mine.dat", folder_instead("mine.dat")),
     Case("bytes that mean nothing", f"{SAMPLE}mine.dat", garbage("mine.dat")),
     Case("a field that does not exist", f"{SAMPLE}mine.dat",
-         written("mine.dat", U + "METAD ARG=${cv} SIGMA=${width}\n")),
+         written("mine.dat", U + "METAD ARG=${cv} SIGMA=${breadth}\n")),
     Case("a dollar sign by itself", f"{SAMPLE}mine.dat", written("mine.dat", U + "# costs 3 $\n")),
     Case("a keyword that PLUMED does not know", f"{SAMPLE}mine.dat",
          written("mine.dat", U + "METAD ARG=${cv} SIGMA=0.1 HIGHT=1 PACE=5\n"), leaves=("out*",)),

@@ -66,8 +66,14 @@ class Campaign:
                 f"{self.folder.path} holds a campaign with another {different}; give another --out, or remove it"
             )
 
-    def run(self) -> CampaignState:
-        """Run, or go on, until a limit is reached; return the last state."""
+    def run(self, report: Callable[[int], None] | None = None) -> CampaignState:
+        """Run, or go on, until a limit is reached; return the last state.
+
+        Parameters
+        ----------
+        report
+            Called after each generation with its number, from 0.
+        """
         with self.folder.locked():
             torch.set_num_threads(available_cores())
             say(f"{self.config.name}: seed {self.config.seed}, {self.config.sampling.sampler}, in {self.folder.path}")
@@ -75,7 +81,10 @@ class Campaign:
             remove_leftovers(self.folder.path)
             self._move(self.state.generation, self.state.stage, finished=False, reason="")
             while not self.state.finished:
-                self._generation(self.state.generation, facts)
+                number = self.state.generation
+                self._generation(number, facts)
+                if report is not None:
+                    report(number)
         say(f"finished: {self.state.reason}")
         return self.state
 

@@ -1,0 +1,166 @@
+"""What became of a campaign: errors, coverage, free energy and costs after each generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uqcv.active_learning.evaluation import errors
+from uqcv.active_learning.state import CampaignFolder
+from uqcv.analysis.campaign import Campaign, Generation, read_campaign
+from uqcv.analysis.perturbation import perturbed_map
+from uqcv.analysis.ramachandran import RELEVANT_CEILING, histogram, ramachandran_angles
+from uqcv.colvars.batch import BatchedUncertainty
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.fitting import evaluate_frames
+from uqcv.files import read_json, read_yaml, write_json
+from uqcv.structures import Structure, read_structures
+from uqcv.study.oracle import Oracle
+from uqcv.study.settings import MeasureSettings
+from uqcv.units import FS_TO_PS
+
+TEMPERATURE = 300.0  # of the free energies that are compared, K
+BATCH = 64
+MEASURES_FILE = "measures.json"
+
+
+def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) -> dict[str, Any]:
+    """Return the measures of a campaign and leave them in its folder; generations that are measured stay so.
+
+    Returns
+    -------
+    `generations`, one row each; `covered`, how many relevant bins hold a frame after each label, the initial frames
+    first; `crossings`, simulated time (ps, all walkers together) until a minimum of the map was first visited.
+    """
+    path = folder / MEASURES_FILE
+    before = read_json(path) if path.is_file() else {"generations": []}
+    campaign = read_campaign(folder)
+    rows = list(before["generations"])
+    for generation in campaign.generations[len(rows) :]:
+        if not generation.metrics:
+            break
+        rows.append(_spent(campaign, generation.index) | _of_model(folder, generation, oracle, settings))
+        write_json(path, before | {"generations": rows})
+    result = before | {"generations": rows}
+    result |= {"covered": _covered(folder, campaign, oracle), "crossings": _crossings(campaign, oracle)}
+    write_json(path, result)
+    return result
+
+
+def _of_model(folder: Path, generation: Generation, oracle: Oracle, settings: MeasureSettings) -> dict[str, Any]:
+    """Return how good the potential of a generation is; errors in eV, eV/Å and kJ/mol."""
+    bundle = Bundle.load(CampaignFolder(folder).generation(generation.index).bundle)
+    names = ("test_force_mae", "test_force_rmse", "test_energy_mae", "validation_force_mae", "bins_visited")
+    row: dict[str, Any] = {name: generation.metrics[name] for name in names if name in generation.metrics}
+    for name, frames in oracle.trajectories.items():
+        row |= errors(evaluate_frames(bundle, frames), frames, name)
+    return row | _map_error(bundle, oracle, settings)
+
+
+def _map_error(bundle: Bundle, oracle: Oracle, settings: MeasureSettings) -> dict[str, float]:
+    if not oracle.samples or oracle.free_energy is None:
+        return {}
+    labels = np.array([s.energy for s in oracle.samples])
+    model = perturbed_map(
+        oracle.free_energy,
+        [s.info["bin"] for s in oracle.samples],
+        [s.info["log_weight"] for s in oracle.samples],
+        energies(bundle, oracle.samples) - labels,
+        TEMPERATURE,
+    )
+    effective = model.effective[oracle.free_energy < settings.map_ceiling]
+    return {
+        "map_error": model.error(oracle.free_energy, settings.map_ceiling),
+        "map_effective_median": float(np.median(effective)),
+        "map_effective_least": float(effective.min()),
+    }
+
+
+def energies(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
+    """Return the energies of structures of the same atoms, eV, shape (k,)."""
+    found = []
+    with torch.no_grad() if not bundle.model.is_second_order else torch.enable_grad():
+        for start in range(0, len(structures), BATCH):
+            batch = structures[start : start + BATCH]
+            positions = torch.as_tensor(np.stack([s.positions for s in batch]))
+            found.append(BatchedUncertainty(bundle, batch)(positions)[0].detach().numpy())
+    return np.concatenate(found)
+
+
+def _spent(campaign: Campaign, number: int) -> dict[str, float]:
+    """Return what was spent before the potential of a generation was trained."""
+    spent = {"labels": 0.0, "steps": 0.0, "evaluations": 0.0, "seconds": 0.0, "wasted": 0.0, "simulated_ps": 0.0}
+    time_step = _settings(campaign)["sampling"]["time_step"]
+    for generation in campaign.generations[:number]:
+        steps = sum(int(walker.end.get("steps", 0)) for walker in generation.walkers)
+        spent["labels"] += generation.labels.get("sent", 0)
+        spent["wasted"] += generation.labels.get("failed", 0) + generation.labels.get("too_high", 0)
+        spent["steps"] += steps
+        spent["simulated_ps"] += steps * time_step * FS_TO_PS
+        harvested = dict(generation.funnel).get("frames", 0) * _networks(campaign)
+        spent["evaluations"] += harvested + sum(int(w.end.get("evaluations", 0)) for w in generation.walkers)
+    for generation in campaign.generations[: number + 1]:
+        path = generation.folder / "seconds.json"
+        spent["seconds"] += sum(read_json(path).values()) if path.is_file() else 0.0
+    return spent
+
+
+def _settings(campaign: Campaign) -> dict[str, Any]:
+    return read_yaml(campaign.folder / "config.yaml")
+
+
+def _networks(campaign: Campaign) -> int:
+    uncertainty = _settings(campaign)["uncertainty"]
+    return int(uncertainty["ensemble"]["members"]) if uncertainty["method"] == "ensemble" else 1
+
+
+def _covered(folder: Path, campaign: Campaign, oracle: Oracle) -> list[int]:
+    """Return how many relevant bins hold an initial frame or one of the first k labels, for k = 0, 1, ..."""
+    if oracle.free_energy is None:
+        return []
+    paths, torsions = CampaignFolder(folder), campaign.torsions
+    relevant = oracle.free_energy < RELEVANT_CEILING
+    grid = len(relevant)
+    seen = histogram(ramachandran_angles(read_structures(paths.initial), torsions), grid) > 0
+    covered = [int((seen & relevant).sum())]
+    ceiling = float(campaign.facts["minimum_energy"]) + _settings(campaign)["campaign"]["max_label_energy"]
+    for generation in campaign.generations:
+        path = paths.generation(generation.index).labelled
+        frames = read_structures(path) if path.is_file() else []
+        for frame, angles in zip(frames, ramachandran_angles(frames, torsions), strict=True):
+            if frame.energy is not None and frame.energy <= ceiling:
+                seen |= histogram(angles, grid) > 0
+            covered.append(int((seen & relevant).sum()))
+        covered += [covered[-1]] * (int(generation.labels.get("sent", 0)) - len(frames))
+    return covered
+
+
+def _crossings(campaign: Campaign, oracle: Oracle) -> list[float | None]:
+    """Return for each minimum the simulated time, ps, of all walkers until one was first in its bin."""
+    found: list[float | None] = [None] * len(oracle.minima)
+    if oracle.free_energy is None:
+        return found
+    settings, elapsed = _settings(campaign)["sampling"], 0.0
+    interval = settings["frame_interval"] * FS_TO_PS
+    for generation in campaign.generations:
+        walks = [walker.angles(campaign.topology, campaign.torsions) for walker in generation.walkers]
+        if any(int(walker.end.get("steps", 0)) for walker in generation.walkers):
+            for k, minimum in enumerate(oracle.minima):
+                first = min((_first(walk, minimum, len(oracle.free_energy)) for walk in walks), default=np.inf)
+                if found[k] is None and np.isfinite(first):
+                    found[k] = elapsed + float(first) * interval * len(walks)
+        steps = sum(int(walker.end.get("steps", 0)) for walker in generation.walkers)
+        elapsed += steps * settings["time_step"] * FS_TO_PS
+    return found
+
+
+def _first(angles: NDArray[np.float64], minimum: tuple[int, int], grid: int) -> float:
+    """Return the index of the first frame in a bin, infinity if there is none."""
+    bins = np.floor((angles + 180.0) / (360.0 / grid)).astype(int) % grid
+    inside = np.flatnonzero((bins == np.array(minimum)).all(axis=1))
+    return float(inside[0]) if len(inside) else np.inf

@@ -1,0 +1,117 @@
+"""A study from its settings to its report: what is there is not made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from uqcv.active_learning.manager import Campaign
+from uqcv.config import first_difference
+from uqcv.errors import InputError
+from uqcv.files import read_json, write_json
+from uqcv.folders import locked
+from uqcv.processes import available_cores, output_to, run_in_processes
+from uqcv.progress import progress
+from uqcv.study.first import begin, first_of, firsts, run_first
+from uqcv.study.measures import measure_campaign
+from uqcv.study.oracle import Oracle, make_oracle
+from uqcv.study.settings import Item, StudySettings, campaigns
+from uqcv.study.stability import StabilityItem, run_stability, spread_starts
+
+
+def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), processes: int | None = None) -> None:
+    """Run all campaigns of a study that are not finished, and measure them.
+
+    Parameters
+    ----------
+    study
+        Settings.
+    folder
+        Where everything goes; a study that was interrupted there goes on.
+    only
+        Samplers to run; the others are left as they are.
+    processes
+        Campaigns at a time, each on one core; None: one per core.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another study, or a campaign cannot be.
+    """
+    items, n = campaigns(study, folder, only), processes or available_cores()
+    with locked(folder):
+        _require_same(study, folder)
+        _run_firsts(items, folder, n)
+        _run_campaigns(items, folder, n)
+        oracle = make_oracle(items[0].config, study.measures, folder / "reference")
+        _measure(items, oracle, study, n)
+
+
+def _require_same(study: StudySettings, folder: Path) -> None:
+    """Refuse a folder of a study with another campaign or measures; samplers and seeds may be added."""
+    path, now = folder / "study.json", study.model_dump(mode="json")
+    if path.is_file():
+        before = read_json(path)
+        free = ("samplers", "seeds", "expert")
+        before, kept = ({k: v for k, v in content.items() if k not in free} for content in (before, now))
+        different = first_difference(before, kept)
+        if different:
+            raise InputError(f"{folder} holds a study with another {different}; give another --out")
+    write_json(path, now)
+
+
+def _run_firsts(items: list[Item], folder: Path, processes: int) -> None:
+    needed = [first_of(item, folder) for item in items if not item.folder.exists()]
+    missing = [first for first in firsts(items, folder) if first in needed]
+    if missing:
+        with progress("first potentials", len(missing)) as update:
+            run_in_processes(run_first, missing, processes, update, lambda first: str(first.folder))
+
+
+def _run_campaigns(items: list[Item], folder: Path, processes: int) -> None:
+    total = sum(item.config.campaign.generations for item in items)
+    for item in items:
+        begin(item, first_of(item, folder))
+    with progress(f"generations of {len(items)} campaigns", total) as update:
+        run_in_processes(run_campaign, items, processes, update, lambda item: str(item.folder))
+
+
+def run_campaign(item: Item, progress: Callable[[int], None]) -> None:
+    """Run one campaign, or go on with it; what it says goes to a file beside its folder."""
+    campaign = Campaign(item.config, item.folder)
+    if not campaign.state.finished or campaign.state.generation + 1 < item.config.campaign.generations:
+        with output_to(item.folder.with_suffix(".log")):
+            campaign.run(lambda number: progress(number + 1))
+    progress(item.config.campaign.generations)
+
+
+def _measure(items: list[Item], oracle: Oracle, study: StudySettings, processes: int) -> None:
+    with progress(f"measuring {len(items)} campaigns", len(items)) as update:
+        task = partial(_measure_item, oracle=oracle, study=study)
+        run_in_processes(task, items, processes, update, lambda item: str(item.folder))
+    if not study.measures.stability_runs:
+        return
+    starts = spread_starts(oracle, study.measures.stability_runs)
+    runs = [StabilityItem(item.folder, item.config, study.measures, starts) for item in items]
+    with progress(f"stability of {len(runs)} potentials", len(runs)) as update:
+        run_in_processes(run_stability, runs, processes, update, lambda item: str(item.folder))
+
+
+def _measure_item(item: Item, progress: Callable[[int], None], oracle: Oracle, study: StudySettings) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    measure_campaign(item.folder, oracle, study.measures)
+    progress(1)
+
+
+def read_measures(study: StudySettings, folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
+    """Return the measures of all campaigns that have some: sampler -> seed -> what `measure_campaign` gave."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for item in campaigns(study, folder):
+        path = item.folder / "measures.json"
+        if path.is_file():
+            found.setdefault(item.sampler, {})[item.seed] = read_json(path)
+    return {name: found[name] for name in study.samplers if name in found}

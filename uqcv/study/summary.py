@@ -1,0 +1,86 @@
+"""From the measures of campaigns to the rows of a study's tables: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Measures = Mapping[str, Any]
+Seeds = Mapping[int, Measures]
+BUDGETS = ("labels", "steps", "evaluations")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value over seeds.
+
+    >>> print(Spread.of([1.0, 2.0, 6.0]))
+    3.0 (1.0-6.0)
+    """
+
+    mean: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return mean and range."""
+        return cls(float(np.mean(values)), float(np.min(values)), float(np.max(values)))
+
+    def __str__(self) -> str:
+        if not np.isfinite(self.mean):
+            return "-"
+        digits = 1 if abs(self.mean) < 100 else 0
+        if self.least == self.most:
+            return f"{self.mean:.{digits}f}"
+        return f"{self.mean:.{digits}f} ({self.least:.{digits}f}-{self.most:.{digits}f})"
+
+
+def last(measures: Measures) -> dict[str, Any]:
+    """Return the measures of the last generation."""
+    return dict(measures["generations"][-1])
+
+
+def at_budget(measures: Measures, budget: str, limit: float) -> dict[str, Any] | None:
+    """Return the measures of the last generation that had spent no more, or None if even the first had."""
+    affordable = [row for row in measures["generations"] if row[budget] <= limit]
+    return dict(affordable[-1]) if affordable else None
+
+
+def labels_to_cover(measures: Measures, share: float, n_relevant: int) -> float:
+    """Return how many labels it took until they covered a share of the relevant bins; infinity if they never did."""
+    reached = np.flatnonzero(np.asarray(measures["covered"]) >= share * n_relevant)
+    return float(reached[0]) if len(reached) else float("inf")
+
+
+def most_labels(measures: Measures) -> int:
+    """Return how many labels a campaign asked for in all."""
+    return len(measures["covered"]) - 1
+
+
+def coverage_after(measures: Measures, labels: int, n_relevant: int) -> float:
+    """Return the share of the relevant bins that hold an initial frame or one of the first `labels`."""
+    covered = measures["covered"]
+    return float(covered[min(labels, len(covered) - 1)]) / n_relevant
+
+
+def over_seeds(seeds: Seeds, value: Any) -> Spread:
+    """Return the spread of what `value` gives of each campaign."""
+    return Spread.of([value(measures) for measures in seeds.values()])
+
+
+def reach(seeds: Seeds, share: float, n_relevant: int) -> str:
+    """Return the labels to cover a share, over seeds: their median and range, beyond the budget as `> budget`."""
+    needed = sorted(labels_to_cover(m, share, n_relevant) for m in seeds.values())
+    beyond = f"> {min(most_labels(m) for m in seeds.values())}"
+
+    def word(value: float) -> str:
+        return f"{value:.0f}" if np.isfinite(value) else beyond
+
+    middle = needed[(len(needed) - 1) // 2] if len(needed) % 2 else float(np.mean(needed[len(needed) // 2 - 1 :][:2]))
+    if word(needed[0]) == word(needed[-1]):
+        return word(needed[0])
+    return f"{word(middle)} ({word(needed[0])} to {word(needed[-1])})"

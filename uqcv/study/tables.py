@@ -1,0 +1,95 @@
+"""The tables of a study, as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from uqcv.study.settings import StudySettings
+from uqcv.study.summary import BUDGETS, Measures, Seeds, Spread, at_budget, coverage_after, last, over_seeds, reach
+
+MEV, PERCENT, HOUR = 1000.0, 100.0, 3600.0
+Samplers = Mapping[str, Seeds]
+Rows = list[list[str]]
+NAMES = {"labels": "labels", "steps": "MD steps", "evaluations": "network evaluations"}
+
+
+def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[list[str], Rows]:
+    """Return header and rows: how good each sampler's campaigns were in the end."""
+    temperatures = [f"{t:g} K" for t in study.measures.trajectory_temperatures]
+    target = f"labels to {PERCENT * study.measures.target:g} %"
+    header = ["sampler", "seeds", "labels", "covered, %", target, "MAE uniform, meV/Å", "RMSE uniform"]
+    header += [f"MAE {t}" for t in temperatures]
+    header += ["map, kJ/mol", "effective, median", "stable, %", "wasted labels", "core-hours"]
+    rows = []
+    for name, seeds in samplers.items():
+        row = [name, str(len(seeds)), _cell(seeds, "labels"), _covered(seeds, n_relevant)]
+        row += [reach(seeds, study.measures.target, n_relevant) if n_relevant else "-"]
+        row += [_cell(seeds, key, MEV) for key in ("test_force_mae", "test_force_rmse")]
+        row += [_cell(seeds, f"{t}_force_mae", MEV) for t in temperatures]
+        row += [_cell(seeds, "map_error"), _cell(seeds, "map_effective_median"), _stable(seeds)]
+        row += [_cell(seeds, "wasted"), _cell(seeds, "seconds", 1 / HOUR)]
+        rows.append(row)
+    return header, rows
+
+
+def budgets(samplers: Samplers, n_relevant: int) -> dict[str, tuple[list[str], Rows]]:
+    """Return for each budget the table at what the first sampler had spent, on average, in the end."""
+    first = next(iter(samplers.values()))
+    tables = {}
+    for budget in BUDGETS:
+        limit = over_seeds(first, lambda m, b=budget: last(m)[b]).mean
+        header = ["sampler", NAMES[budget], "covered, %", "MAE uniform, meV/Å", "map, kJ/mol"]
+        rows = [[name, *_at(seeds, budget, limit, n_relevant)] for name, seeds in samplers.items()]
+        tables[f"{NAMES[budget]}: at most {limit:.0f}"] = header, rows
+    return tables
+
+
+def crossings(samplers: Samplers, minima: list[str]) -> tuple[list[str], Rows]:
+    """Return the simulated time until each minimum was first visited, ps, and in how many campaigns it was."""
+    rows = []
+    for name, seeds in samplers.items():
+        row = [name]
+        for k in range(len(minima)):
+            times = [m["crossings"][k] for m in seeds.values() if m["crossings"][k] is not None]
+            row.append(f"{Spread.of(times)}, {len(times)} of {len(seeds)}" if times else f"none of {len(seeds)}")
+        rows.append(row)
+    return ["sampler", *minima], rows
+
+
+def _at(seeds: Seeds, budget: str, limit: float, n_relevant: int) -> list[str]:
+    found = [row for m in seeds.values() if (row := at_budget(m, budget, limit)) is not None]
+    if len(found) < len(seeds):
+        return ["-"] * 4
+
+    def spread(key: str, factor: float = 1.0) -> str:
+        values = [factor * row[key] for row in found if key in row]
+        return str(Spread.of(values)) if values else "-"
+
+    covered = [
+        PERCENT * coverage_after(m, int(row["labels"]), n_relevant) if n_relevant else np.nan
+        for m, row in zip(seeds.values(), found, strict=True)
+    ]
+    return [spread(budget), str(Spread.of(covered)), spread("test_force_mae", MEV), spread("map_error")]
+
+
+def _cell(seeds: Seeds, key: str, factor: float = 1.0) -> str:
+    return _spread(seeds, lambda m: factor * last(m)[key] if key in last(m) else float("nan"))
+
+
+def _covered(seeds: Seeds, n_relevant: int) -> str:
+    if not n_relevant:
+        return "-"
+    return _spread(seeds, lambda m: PERCENT * m["covered"][-1] / n_relevant)
+
+
+def _stable(seeds: Seeds) -> str:
+    """Return the share of runs that stayed whole, at each temperature."""
+    known = [m["stability"] for m in seeds.values() if "stability" in m]
+    return ", ".join(f"{t} K: {PERCENT * np.mean([s[t] for s in known]):.0f}" for t in known[0]) if known else "-"
+
+
+def _spread(seeds: Seeds, value: Callable[[Measures], Any]) -> str:
+    return str(over_seeds(seeds, value))
