@@ -14,13 +14,14 @@ from uqcv.cli.campaign import report, run, status
 from uqcv.cli.model import evaluate, export, fit, train
 from uqcv.cli.reference import free_energy, reference_sample
 from uqcv.cli.sampling import harvest, label, sample
+from uqcv.cli.study import study
 from uqcv.cli.tools import doctor, plumed
 from uqcv.errors import UqcvError, one_line, system_error
 
 INTERRUPTED = 130  # 128 and the number of SIGINT
 PASSES_ARGUMENTS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(run, status, report),
+    *(run, status, report, study),
     *(train, fit, export, evaluate),
     *(sample, harvest, label),
     doctor,

@@ -15,7 +15,6 @@ from uqcv.labeling.surface import bin_edges
 from uqcv.simulation.torsions import Torsion
 from uqcv.structures import Structure
 
-FILLING = 2.5e6  # fs that deposit hills, as in the reference free energy by default
 STRIDE = 200  # time steps between samples
 MOST_SAMPLES = 200_000  # that are looked at
 
@@ -27,7 +26,7 @@ def map_samples(
     per_bin: int,
     temperature: float = 300.0,
     seed: int = 0,
-    filling: float = FILLING,
+    filling: float = 2.5e6,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Structure]:
     """Return labelled frames in bins of two torsions, drawn by the reference method under a bias that is kept.

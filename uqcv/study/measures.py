@@ -27,6 +27,7 @@ from uqcv.units import FS_TO_PS
 TEMPERATURE = 300.0  # of the free energies that are compared, K
 BATCH = 64
 MEASURES_FILE = "measures.json"
+UNTIL_TRAINED = ("data", "train", "fit", "evaluate")
 
 
 def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) -> dict[str, Any]:
@@ -45,11 +46,22 @@ def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) ->
         if not generation.metrics:
             break
         rows.append(_spent(campaign, generation.index) | _of_model(folder, generation, oracle, settings))
+        before.pop("stability", None)  # it was that of an earlier potential
         write_json(path, before | {"generations": rows})
     result = before | {"generations": rows}
     result |= {"covered": _covered(folder, campaign, oracle), "crossings": _crossings(campaign, oracle)}
     write_json(path, result)
     return result
+
+
+def is_measured(folder: Path, settings: MeasureSettings) -> bool:
+    """Whether there is nothing left to measure of a campaign."""
+    path = folder / MEASURES_FILE
+    if not path.is_file():
+        return False
+    measures = read_json(path)
+    trained = sum(bool(generation.metrics) for generation in read_campaign(folder).generations)
+    return len(measures["generations"]) == trained and ("stability" in measures or not settings.stability_runs)
 
 
 def _of_model(folder: Path, generation: Generation, oracle: Oracle, settings: MeasureSettings) -> dict[str, Any]:
@@ -93,7 +105,7 @@ def energies(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.floa
 
 
 def _spent(campaign: Campaign, number: int) -> dict[str, float]:
-    """Return what was spent before the potential of a generation was trained."""
+    """Return what was spent until the potential of a generation was there."""
     spent = {"labels": 0.0, "steps": 0.0, "evaluations": 0.0, "seconds": 0.0, "wasted": 0.0, "simulated_ps": 0.0}
     time_step = _settings(campaign)["sampling"]["time_step"]
     for generation in campaign.generations[:number]:
@@ -104,10 +116,14 @@ def _spent(campaign: Campaign, number: int) -> dict[str, float]:
         spent["simulated_ps"] += steps * time_step * FS_TO_PS
         harvested = dict(generation.funnel).get("frames", 0) * _networks(campaign)
         spent["evaluations"] += harvested + sum(int(w.end.get("evaluations", 0)) for w in generation.walkers)
-    for generation in campaign.generations[: number + 1]:
-        path = generation.folder / "seconds.json"
-        spent["seconds"] += sum(read_json(path).values()) if path.is_file() else 0.0
+        spent["seconds"] += sum(_seconds(generation).values())
+    spent["seconds"] += sum(_seconds(campaign.generations[number]).get(stage, 0.0) for stage in UNTIL_TRAINED)
     return spent
+
+
+def _seconds(generation: Generation) -> dict[str, float]:
+    path = generation.folder / "seconds.json"
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _settings(campaign: Campaign) -> dict[str, Any]:

@@ -109,5 +109,5 @@ def _samples(
     with progress("reference frames in the bins of the map", int(wanted.sum()) * settings.samples_per_bin) as update:
         return map_samples(
             method, torsions, wanted, settings.samples_per_bin, seed=derive_seed(config.seed, "study", "map"),
-            progress=lambda done, total: update(done, ""),
+            filling=settings.map_filling, progress=lambda done, total: update(done, ""),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uqcv.active_learning.manager import Campaign
+from uqcv.active_learning.state import CampaignFolder, CampaignState
 from uqcv.config import first_difference
 from uqcv.errors import InputError
 from uqcv.files import read_json, write_json
@@ -15,10 +16,10 @@ from uqcv.folders import locked
 from uqcv.processes import available_cores, output_to, run_in_processes
 from uqcv.progress import progress
 from uqcv.study.first import begin, first_of, firsts, run_first
-from uqcv.study.measures import measure_campaign
+from uqcv.study.measures import is_measured, measure_campaign
 from uqcv.study.oracle import Oracle, make_oracle
-from uqcv.study.settings import Item, StudySettings, campaigns
-from uqcv.study.stability import StabilityItem, run_stability, spread_starts
+from uqcv.study.settings import Item, MeasureSettings, StudySettings, campaigns
+from uqcv.study.stability import measure_stability, spread_starts
 
 
 def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), processes: int | None = None) -> None:
@@ -43,8 +44,9 @@ def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), pr
     items, n = campaigns(study, folder, only), processes or available_cores()
     with locked(folder):
         _require_same(study, folder)
-        _run_firsts(items, folder, n)
-        _run_campaigns(items, folder, n)
+        unfinished = [item for item in items if not _is_finished(item)]
+        _run_firsts(unfinished, folder, n)
+        _run_campaigns(unfinished, folder, n)
         oracle = make_oracle(items[0].config, study.measures, folder / "reference")
         _measure(items, oracle, study, n)
 
@@ -71,6 +73,8 @@ def _run_firsts(items: list[Item], folder: Path, processes: int) -> None:
 
 
 def _run_campaigns(items: list[Item], folder: Path, processes: int) -> None:
+    if not items:
+        return
     total = sum(item.config.campaign.generations for item in items)
     for item in items:
         begin(item, first_of(item, folder))
@@ -78,32 +82,39 @@ def _run_campaigns(items: list[Item], folder: Path, processes: int) -> None:
         run_in_processes(run_campaign, items, processes, update, lambda item: str(item.folder))
 
 
+def _is_finished(item: Item) -> bool:
+    """Whether a campaign has run as far as it shall."""
+    state = CampaignFolder(item.folder).state
+    if not state.is_file():
+        return False
+    reached = CampaignState.load(state)
+    return reached.finished and reached.generation + 1 >= item.config.campaign.generations
+
+
 def run_campaign(item: Item, progress: Callable[[int], None]) -> None:
     """Run one campaign, or go on with it; what it says goes to a file beside its folder."""
-    campaign = Campaign(item.config, item.folder)
-    if not campaign.state.finished or campaign.state.generation + 1 < item.config.campaign.generations:
-        with output_to(item.folder.with_suffix(".log")):
-            campaign.run(lambda number: progress(number + 1))
+    with output_to(item.folder.with_suffix(".log")):
+        Campaign(item.config, item.folder).run(lambda number: progress(number + 1))
     progress(item.config.campaign.generations)
 
 
 def _measure(items: list[Item], oracle: Oracle, study: StudySettings, processes: int) -> None:
-    with progress(f"measuring {len(items)} campaigns", len(items)) as update:
-        task = partial(_measure_item, oracle=oracle, study=study)
-        run_in_processes(task, items, processes, update, lambda item: str(item.folder))
-    if not study.measures.stability_runs:
+    items = [item for item in items if not is_measured(item.folder, study.measures)]
+    if not items:
         return
-    starts = spread_starts(oracle, study.measures.stability_runs)
-    runs = [StabilityItem(item.folder, item.config, study.measures, starts) for item in items]
-    with progress(f"stability of {len(runs)} potentials", len(runs)) as update:
-        run_in_processes(run_stability, runs, processes, update, lambda item: str(item.folder))
+    task = partial(_measure_item, oracle=oracle, settings=study.measures)
+    with progress(f"measuring {len(items)} campaigns", len(items)) as update:
+        run_in_processes(task, items, processes, update, lambda item: str(item.folder))
 
 
-def _measure_item(item: Item, progress: Callable[[int], None], oracle: Oracle, study: StudySettings) -> None:
+def _measure_item(item: Item, progress: Callable[[int], None], oracle: Oracle, settings: MeasureSettings) -> None:
     import torch
 
     torch.set_num_threads(1)
-    measure_campaign(item.folder, oracle, study.measures)
+    measure_campaign(item.folder, oracle, settings)
+    if settings.stability_runs:
+        with output_to(item.folder.with_suffix(".log")):
+            measure_stability(item.folder, item.config, settings, spread_starts(oracle, settings.stability_runs))
     progress(1)
 
 

@@ -21,7 +21,7 @@ class SamplerEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seeds: int | None = Field(None, ge=1, description="campaigns with seeds from 0; null: as many as the study says")
+    seeds: int | None = Field(None, ge=1, description="number of campaigns; null: as many as the study says")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="what differs from the study's settings, by dotted key"
     )
@@ -38,6 +38,7 @@ class MeasureSettings(BaseModel):
     )
     trajectory_frames: int = Field(150, ge=1, description="labelled frames of each")
     samples_per_bin: int = Field(30, ge=2, description="frames of the reference method in each relevant bin")
+    map_filling: float = Field(2.5e6, gt=0, description="time of metadynamics that leads to them, fs")
     map_ceiling: float = Field(20.0, gt=0, description="bins whose free energies are compared, kJ/mol")
     stability_runs: int = Field(8, ge=0, description="runs of the last potential at each temperature; 0: none")
     stability_length: float = Field(20000.0, gt=0, description="of each, fs")
@@ -52,6 +53,7 @@ class StudySettings(BaseModel):
     name: str = Field(pattern=r"^\w[\w .+-]*$", description="names the folder of results; no path")
     campaign: Path = Field(description="YAML of the campaign, beside this file")
     seeds: int = Field(3, ge=1, description="of samplers that do not say otherwise")
+    first_seed: int = Field(0, ge=0, description="seeds count from it: others than those that chose the settings")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="of all campaigns, where they differ from the YAML, by dotted key"
     )
@@ -91,11 +93,11 @@ def load_study(path: Path) -> StudySettings:
         For an unknown key, a wrong type, a missing file, or an expert that is no sampler of it.
     """
     study: StudySettings = validated(StudySettings, read_yaml(path), str(path))
-    if study.expert is not None and study.expert not in study.samplers:
-        raise InputError(f"{path}: expert {study.expert} was given; one of {', '.join(study.samplers)} is expected")
     wrong = [name for name in study.samplers if not name or set(name) & set("/\\ ") or name.startswith(".")]
     if wrong:
         raise InputError(f"{path}: the sampler {wrong[0]!r} cannot name a folder; give a name without spaces and /")
+    if study.expert is not None and study.expert not in study.samplers:
+        raise InputError(f"{path}: expert {study.expert} was given; one of {', '.join(study.samplers)} is expected")
     return study.model_copy(update={"campaign": Path(path).resolve().parent / study.campaign})
 
 
@@ -122,9 +124,9 @@ def campaigns(study: StudySettings, folder: Path, only: tuple[str, ...] = ()) ->
     most = max(entry.seeds or study.seeds for entry in chosen.values())
     return [
         Item(name, seed, folder / "campaigns" / name / f"seed-{seed}", _config(study, entry, seed))
-        for seed in range(most)
+        for seed in range(study.first_seed, study.first_seed + most)
         for name, entry in chosen.items()
-        if seed < (entry.seeds or study.seeds)
+        if seed < study.first_seed + (entry.seeds or study.seeds)
     ]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from uqcv.analysis.ramachandran import ramachandran_angles
 from uqcv.colvars.bundle import Bundle
 from uqcv.config import Config
 from uqcv.files import read_json, write_json
-from uqcv.processes import output_to
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import Site, plan_walkers
 from uqcv.seeding import derive_seed
@@ -25,34 +23,6 @@ from uqcv.study.oracle import Oracle
 from uqcv.study.settings import MeasureSettings
 
 FAR = 1e6  # eV, eV/Å or times: limits that nothing but a broken molecule meets
-
-
-@dataclass(frozen=True)
-class StabilityItem:
-    """Runs of one campaign's last potential.
-
-    Attributes
-    ----------
-    folder
-        Of the campaign.
-    config
-        Its settings.
-    settings
-        How many runs, how long, how hot.
-    starts
-        One frame per run.
-    """
-
-    folder: Path
-    config: Config
-    settings: MeasureSettings
-    starts: tuple[Structure, ...]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all runs have ended."""
-        path = self.folder / MEASURES_FILE
-        return path.is_file() and "stability" in read_json(path)
 
 
 def spread_starts(oracle: Oracle, n: int) -> tuple[Structure, ...]:
@@ -65,32 +35,42 @@ def spread_starts(oracle: Oracle, n: int) -> tuple[Structure, ...]:
     return tuple(frames[int(k)] for k in np.resize(farthest_points(circles, [], n), n))
 
 
-def run_stability(item: StabilityItem, progress: Callable[[int], None]) -> None:
-    """Run them and add `stability`, the share that stayed whole at each temperature (K), to the measures."""
-    if not item.is_done:
-        with output_to(item.folder.with_suffix(".log")):
-            stable = {f"{t:g}": _share(item, t) for t in item.settings.stability_temperatures}
-        path = item.folder / MEASURES_FILE
-        write_json(path, read_json(path) | {"stability": stable})
-    progress(1)
+def measure_stability(
+    folder: Path, config: Config, settings: MeasureSettings, starts: Sequence[Structure]
+) -> dict[str, float]:
+    """Return the share of runs that stayed whole at each temperature (K), and add it to the campaign's measures.
 
-
-def _share(item: StabilityItem, temperature: float) -> float:
-    paths, campaign = CampaignFolder(item.folder), read_campaign(item.folder)
-    last = paths.generation(campaign.generations[-1].index)
-    sampling = item.config.sampling.model_copy(
-        update={
-            "sampler": "unbiased",
-            "walkers": len(item.starts),
-            "length": item.settings.stability_length,
-            "temperatures": (temperature,),
-            "ceiling_error": FAR,
-            "max_energy": FAR,
-            "max_temperature_ratio": FAR,
+    Parameters
+    ----------
+    folder
+        Of the campaign; it has been measured.
+    config
+        Its settings.
+    settings
+        How long and how hot.
+    starts
+        One frame per run.
+    """
+    path = folder / MEASURES_FILE
+    measures = read_json(path)
+    if "stability" not in measures:
+        measures["stability"] = {
+            f"{t:g}": _share(folder, config, settings, starts, t) for t in settings.stability_temperatures
         }
-    )
-    folder = item.folder / "stability" / f"{temperature:g}K"
-    site = Site(folder, last.bundle, paths.topology, read_structures(paths.relaxed)[0], 0.0)
-    seed = derive_seed(item.config.seed, "stability")
-    ends = run_walkers(plan_walkers(Bundle.load(last.bundle), site, item.starts, sampling, seed), 1)
+        write_json(path, measures)
+    return dict(measures["stability"])
+
+
+def _share(
+    folder: Path, config: Config, settings: MeasureSettings, starts: Sequence[Structure], temperature: float
+) -> float:
+    paths = CampaignFolder(folder)
+    last = paths.generation(read_campaign(folder).generations[-1].index)
+    own = {"sampler": "unbiased", "walkers": len(starts), "temperatures": (temperature,)}
+    limits = {"ceiling_error": FAR, "max_energy": FAR, "max_temperature_ratio": FAR}
+    sampling = config.sampling.model_copy(update=own | limits | {"length": settings.stability_length})
+    place = folder / "stability" / last.path.name / f"{temperature:g}K"
+    site = Site(place, last.bundle, paths.topology, read_structures(paths.relaxed)[0], 0.0)
+    plans = plan_walkers(Bundle.load(last.bundle), site, starts, sampling, derive_seed(config.seed, "stability"))
+    ends = run_walkers(plans, 1)
     return sum(end.completed for end in ends) / len(ends)

@@ -1,0 +1,92 @@
+"""A whole study: equal beginnings, measures that can be had again, and what is there stays."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from uqcv.active_learning.evaluation import errors
+from uqcv.colvars.bundle import Bundle
+from uqcv.colvars.fitting import evaluate_frames
+from uqcv.errors import InputError
+from uqcv.structures import read_structures
+from uqcv.study import run
+from uqcv.study.report import write_study_report
+from uqcv.study.run import read_measures, run_study
+
+
+def test_campaigns_of_a_seed_begin_alike(studied):
+    (first,) = [path for path in (studied / "first").iterdir() if path.is_dir()]
+    for sampler in ("plain", "turned"):
+        folder = studied / "campaigns" / sampler / "seed-3"
+        for name in ("reference/initial.extxyz", "generation-00/potential.pt", "generation-00/bundle/weights.pt"):
+            assert (folder / name).read_bytes() == (first / name).read_bytes()
+        assert (folder / "generation-01" / "potential.pt").is_file()
+        assert "finished: 2 generations" in folder.with_suffix(".log").read_text()
+
+
+def test_measures_are_those_of_the_potentials(study, studied):
+    found = read_measures(study, studied)
+    assert list(found) == ["plain", "turned"]
+    frames = read_structures(studied / "reference" / "300K.extxyz")
+    for sampler, seeds in found.items():
+        rows = seeds[3]["generations"]
+        assert [row["labels"] for row in rows] == [0, len(seeds[3]["covered"]) - 1]
+        bundle = Bundle.load(studied / "campaigns" / sampler / "seed-3" / "generation-01" / "bundle")
+        expected = errors(evaluate_frames(bundle, frames), frames, "300 K")
+        assert rows[1]["300 K_force_mae"] == pytest.approx(expected["300 K_force_mae"])
+        assert 0 < rows[1]["map_effective_least"] <= rows[1]["map_effective_median"] <= 1
+        assert set(seeds[3]["stability"]) == {"300"}
+        assert (np.diff(seeds[3]["covered"]) >= 0).all()
+    first = [found[sampler][3]["generations"][0] for sampler in found]
+    assert first[0] == first[1]  # even the time: it was spent once
+    assert found["plain"][3]["generations"][1]["steps"] == 60
+    assert found["turned"][3]["generations"][1]["steps"] == 0
+    assert found["turned"][3]["generations"][1]["evaluations"] == 5  # those of the harvest
+    assert found["plain"][3]["generations"][1]["evaluations"] == 60 + 4  # of steps, and of harvested frames
+
+
+def test_what_is_done_is_not_done_again(study, studied, monkeypatch):
+    before = {p: p.stat().st_mtime_ns for p in studied.rglob("*.pt")}
+
+    def refuse(*arguments):
+        raise AssertionError("an evaluation was made again")
+
+    monkeypatch.setattr("uqcv.study.measures.evaluate_frames", refuse)
+    run_study(study, studied, processes=2)
+    assert {p: p.stat().st_mtime_ns for p in studied.rglob("*.pt")} == before
+
+
+def test_another_study_is_refused(study, studied):
+    with pytest.raises(InputError, match=r"holds a study with another settings\.harvest\.max_frames; give another"):
+        run_study(study.model_copy(update={"settings": study.settings | {"harvest.max_frames": 4}}), studied)
+    with pytest.raises(InputError, match="--only opes was given; the study has plain, turned"):
+        run_study(study, studied, only=("opes",))
+
+
+def test_the_page_needs_no_network(study, studied):
+    paths = write_study_report(study, studied)
+    page = paths[0].read_text()
+    assert "http" not in page.replace("http-equiv", "") and page.count("data:image/png;base64,") == 3
+    for word in ("plain", "turned", "What came of it", "First visits", "labels to 95 %"):
+        assert word in page
+    assert "| plain | 1 |" in paths[1].read_text()
+
+
+def test_nothing_to_report(study, tmp_path):
+    with pytest.raises(InputError, match="no campaign has been measured"):
+        write_study_report(study, tmp_path)
+
+
+def test_a_campaign_that_was_interrupted_goes_on(study, studied, tmp_path):
+    """The second generation of one campaign is lost, as after a kill: it comes again, bit for bit."""
+    copy = tmp_path / "runs"
+    shutil.copytree(studied, copy)
+    folder = copy / "campaigns" / "turned" / "seed-3"
+    expected = (folder / "generation-01" / "potential.pt").read_bytes()
+    shutil.rmtree(folder / "generation-01")
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"generation": 0, "stage": "label", "finished": False}))
+    run.run_campaign(next(i for i in run.campaigns(study, copy) if i.sampler == "turned"), lambda done: None)
+    assert (folder / "generation-01" / "potential.pt").read_bytes() == expected

@@ -1,0 +1,44 @@
+"""From measures to rows: budgets, labels to cover, spreads."""
+
+import doctest
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uqcv.study import summary
+from uqcv.study.summary import Spread, at_budget, coverage_after, labels_to_cover, reach
+
+MEASURES = {"generations": [{"labels": 0}, {"labels": 10}, {"labels": 20}], "covered": [2, 2, 5, 7, 7, 9]}
+
+
+def test_what_could_be_afforded():
+    assert at_budget(MEASURES, "labels", 19) == {"labels": 10}
+    assert at_budget(MEASURES, "labels", 20) == {"labels": 20}
+    assert at_budget(MEASURES, "labels", -1) is None
+
+
+def test_labels_to_cover():
+    assert labels_to_cover(MEASURES, 0.2, 10) == 0
+    assert labels_to_cover(MEASURES, 0.5, 10) == 2
+    assert labels_to_cover(MEASURES, 0.9, 10) == 5
+    assert math.isinf(labels_to_cover(MEASURES, 0.95, 10))
+    assert coverage_after(MEASURES, 3, 10) == 0.7 and coverage_after(MEASURES, 99, 10) == 0.9
+
+
+def test_labels_beyond_the_budget_are_said_to_be():
+    slow = {"covered": [2, 2, 3]}
+    assert reach({0: MEASURES}, 0.5, 10) == "2"
+    assert reach({0: slow}, 0.5, 10) == "> 2"
+    assert reach({0: MEASURES, 1: {"covered": [1, 1, 1, 1, 5]}}, 0.5, 10) == "3 (2 to 4)"
+    assert reach({0: MEASURES, 1: slow, 2: MEASURES}, 0.5, 10) == "2 (2 to > 2)"
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1))
+def test_spread(values):
+    spread = Spread.of(values)
+    assert spread.least - 1e-9 <= spread.mean <= spread.most + 1e-9
+
+
+def test_examples():
+    assert doctest.testmod(summary).failed == 0

@@ -1,0 +1,74 @@
+"""The report of a study: one page, and its tables as markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from uqcv.analysis.page import Section, drawn, paragraph, preformatted, table, write_page
+from uqcv.analysis.perturbation import local_minima
+from uqcv.analysis.ramachandran import RELEVANT_CEILING, read_free_energy
+from uqcv.errors import InputError
+from uqcv.files import atomic_path, write_text
+from uqcv.study.figures import figures
+from uqcv.study.oracle import BASIN_CEILING
+from uqcv.study.run import read_measures
+from uqcv.study.settings import StudySettings, campaigns
+from uqcv.study.tables import Rows, budgets, crossings, outcome
+
+Titled = dict[str, tuple[list[str], Rows]]
+NOTE = (
+    "Mean over seeds, and their range in brackets. Errors are those of the last potential of each campaign; coverage "
+    "counts initial frames and all labels that were kept. MD time is that of all walkers together."
+)
+
+
+def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
+    """Write `report.html`, `tables.md` and figures of what has been measured; return their paths.
+
+    Raises
+    ------
+    InputError
+        If nothing has.
+    """
+    samplers = read_measures(study, folder)
+    if not samplers:
+        raise InputError(f"{folder}: no campaign has been measured; give the folder of a study that has run")
+    free_energy = _free_energy(study, folder)
+    n_relevant = 0 if free_energy is None else int((free_energy < RELEVANT_CEILING).sum())
+    tables: Titled = {"What came of it": outcome(study, samplers, n_relevant)}
+    tables |= budgets(samplers, n_relevant)
+    if free_energy is not None:
+        tables["First visits"] = crossings(samplers, _names(free_energy))
+    drawings = list(figures(samplers, n_relevant))
+    for name, _, figure in drawings:
+        with atomic_path(folder / "figures" / f"{name}.png") as temporary:
+            figure.savefig(temporary, format="png")
+    sections = [Section(title, table(*content)) for title, content in tables.items()]
+    sections[0] = Section(sections[0].title, paragraph(NOTE) + sections[0].content)
+    sections += [Section("Figures", "\n".join(drawn(figure, caption) for _, caption, figure in drawings))]
+    sections += [Section("Settings", preformatted(yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)))]
+    write_text(folder / "tables.md", _markdown(tables))
+    return [write_page(folder / "report.html", study.name, sections), folder / "tables.md"]
+
+
+def _free_energy(study: StudySettings, folder: Path) -> NDArray[np.float64] | None:
+    path = campaigns(study, folder)[0].config.system.free_energy
+    return None if path is None else read_free_energy(path)
+
+
+def _names(free_energy: NDArray[np.float64]) -> list[str]:
+    width = 360.0 / len(free_energy)
+    places = local_minima(free_energy, BASIN_CEILING)
+    return [f"({-180 + width * (i + 0.5):g}°, {-180 + width * (j + 0.5):g}°), ps" for i, j in places]
+
+
+def _markdown(tables: Titled) -> str:
+    parts = []
+    for title, (header, rows) in tables.items():
+        lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}", *(f"| {' | '.join(row)} |" for row in rows)]
+        parts.append(f"### {title}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
