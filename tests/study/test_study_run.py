@@ -41,10 +41,13 @@ def test_measures_are_those_of_the_potentials(study, studied):
         assert (np.diff(seeds[3]["covered"]) >= 0).all()
     first = [found[sampler][3]["generations"][0] for sampler in found]
     assert first[0] == first[1]  # even the time: it was spent once
-    assert found["plain"][3]["generations"][1]["steps"] == 60
-    assert found["turned"][3]["generations"][1]["steps"] == 0
-    assert found["turned"][3]["generations"][1]["evaluations"] == 5  # those of the harvest
-    assert found["plain"][3]["generations"][1]["evaluations"] == 60 + 4  # of steps, and of harvested frames
+    spent = {sampler: seeds[3]["generations"][1] for sampler, seeds in found.items()}
+    walkers = studied / "campaigns" / "plain" / "seed-3" / "generation-00" / "walkers"
+    end = json.loads((walkers / "walker-00" / "end.json").read_text())
+    n_frames = len((walkers / "walker-00" / "frames.csv").read_text().splitlines()) - 1
+    assert spent["plain"]["steps"] == end["steps"] == end["evaluations"] > 0
+    assert spent["plain"]["evaluations"] == end["evaluations"] + n_frames  # of steps, and of the harvest
+    assert (spent["turned"]["steps"], spent["turned"]["evaluations"]) == (0, 5)
 
 
 def test_what_is_done_is_not_done_again(study, studied, monkeypatch):
