@@ -37,6 +37,14 @@ def test_nothing_unfinished_is_left(written, campaign_folder):
     assert set((campaign_folder / "report").iterdir()) == set(written)
 
 
+def test_the_page_holds_all_figures_and_numbers(written):
+    page = next(path for path in written if path.name == "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(FIGURES)
+    for words in ("n training", "<td>180</td>", "<td>32.4</td>", "State", "Figures"):
+        assert words in page
+    assert 'src="http' not in page
+
+
 def test_the_summary_has_a_row_for_each_generation(written):
     table = read_table(next(path for path in written if path.name == "summary.csv"))
     assert table["n_training"].tolist() == [80, 130, 180]
@@ -74,10 +82,10 @@ def test_status_is_ready_for_json(campaign_folder):
 
 def test_a_campaign_that_has_just_begun_has_a_report(tmp_path):
     write_json(tmp_path / "state.json", {"generation": 0, "stage": "initial"})
-    assert write_report(tmp_path) == []
+    assert [path.name for path in write_report(tmp_path)] == ["report.html"]
     assert campaign_status(tmp_path)["generations"] == []
     (tmp_path / "generation-00" / "walkers" / "walker-00").mkdir(parents=True)
-    assert [path.name for path in write_report(tmp_path)] == ["summary.csv"]
+    assert [path.name for path in write_report(tmp_path)] == ["summary.csv", "report.html"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 from rich.table import Table as RichTable
 
 from uqcv.analysis.campaign import Campaign, Generation, Walker, read_campaign
+from uqcv.analysis.page import Section, paragraph, picture, preformatted, table, write_page
 from uqcv.analysis.tables import csv_text
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, read_json, write_text
@@ -25,7 +26,7 @@ MEV = 1000.0
 
 
 def write_report(folder: Path) -> list[Path]:
-    """Write figures and `summary.csv` to `folder/report`; what has no data yet is left out.
+    """Write figures, `summary.csv` and `report.html` to `folder/report`; what has no data yet is left out.
 
     Parameters
     ----------
@@ -49,7 +50,23 @@ def write_report(folder: Path) -> list[Path]:
         if rows:
             written.append(place / "summary.csv")
             write_text(written[-1], csv_text({name: [row[name] for row in rows] for name in rows[0]}))
+        written.append(_page(campaign, rows, written, place / "report.html"))
     return [target / path.name for path in written]
+
+
+def _page(campaign: Campaign, rows: list[dict[str, Any]], written: list[Path], path: Path) -> Path:
+    """Write one page that holds all: it opens without a network, and elsewhere."""
+    state = ", ".join(f"{name}: {value}" for name, value in campaign.state.items())
+    sections = [Section("State", paragraph(state))]
+    if rows:
+        cells = [["-" if value is None else f"{value:.4g}" for value in row.values()] for row in rows]
+        sections.append(Section("Generations", table([name.replace("_", " ") for name in rows[0]], cells)))
+    figures = [picture(p.read_bytes(), p.stem.replace("_", " ")) for p in written if p.suffix == ".png"]
+    sections.append(Section("Figures", "\n".join(figures)))
+    settings = campaign.folder / "config.yaml"
+    if settings.is_file():
+        sections.append(Section("Settings", preformatted(settings.read_text(encoding="utf-8"))))
+    return write_page(path, campaign.folder.name, sections)
 
 
 def _save(figure: Figure, path: Path) -> Path:
