@@ -95,7 +95,7 @@ def test_torn_frames_are_never_selected(take, walked):
 
 def test_frames_that_are_too_high_are_never_selected(take, walked, model):
     energies = evaluate_frames(model, walked).energies
-    ceiling = float(np.sort(energies)[len(energies) // 2])
+    ceiling = float(np.sort(energies)[len(energies) // 2 :][:2].mean())  # between two frames
     result = take(walked, ceiling=ceiling)
     assert result.structures
     assert (evaluate_frames(model, result.structures).energies <= ceiling).all()

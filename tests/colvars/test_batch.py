@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from uqcv.colvars.batch import BatchedUncertainty
+from uqcv.colvars.batch import BatchedUncertainty, evaluate_batches
+from uqcv.colvars.fitting import evaluate_frames
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError, UnknownElementError
 from uqcv.structures import Structure
@@ -34,6 +35,17 @@ def test_crystals_in_cells_of_their_own(crystal_bundle, crystals, component):
     assert not np.allclose(crystals[0].cell, crystals[1].cell)
     for found, expected in both(crystal_bundle, crystals[:4], component):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_many_structures_go_in_batches(bundle, frames):
+    counts = []
+    many = [*frames, *frames]  # several batches, the last one not full
+    energies, uncertainties = evaluate_batches(bundle, many, "smooth_max", lambda done, note: counts.append(done))
+    expected = evaluate_frames(bundle, frames, forces=False)
+    np.testing.assert_allclose(energies, np.tile(expected.energies, 2), rtol=1e-9)
+    np.testing.assert_allclose(uncertainties, np.tile(expected.pooled["smooth_max"], 2), rtol=1e-9)
+    assert counts == [16, 32, 48, 64, 72]
+    assert [len(values) for values in evaluate_batches(bundle, [])] == [0, 0]
 
 
 def test_what_cannot_be_asked(bundle, frames):

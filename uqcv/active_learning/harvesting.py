@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from uqcv.active_learning.descriptors import MOST_ATOMS, counted, distance_descriptor, structure_descriptor
 from uqcv.active_learning.selection import DescriptorName, Funnel, HarvestSettings, select, threshold_from_calibration
 from uqcv.analysis.trajectories import read_trajectory
+from uqcv.colvars.batch import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames
@@ -21,7 +22,7 @@ from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure
-from uqcv.uncertainty.pooling import Pooling
+from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling
 
 
 @dataclass(frozen=True)
@@ -94,24 +95,32 @@ def harvest(
     if not frames:
         return Harvest([], Funnel().then("frames", 0), threshold, {})
     by_distances = describes_by_distances(settings.descriptor, [*frames, *training])
-    evaluated = evaluate_frames(bundle, frames, report=report, forces=False)
+    energies, values = _evaluate(bundle, frames, component, report)
     problems = [guard.problem(s.positions, s.cell) for s in frames]
-    too_high = evaluated.energies > energy_ceiling
+    too_high = energies > energy_ceiling
     problems = [p or ("energy" if high else None) for p, high in zip(problems, too_high, strict=True)]
     if settings.ceiling is None:
         ceiling = uncertainty_at(bundle, settings.max_error, component, WALL_ROOM)
         settings = settings.model_copy(update={"ceiling": ceiling})
     chosen, funnel = select(
-        evaluated.pooled[component],
+        values,
         descriptors(bundle, frames, by_distances),
         descriptors(bundle, training, by_distances),
         threshold,
         settings,
         np.array([p is None for p in problems]),
     )
-    values = evaluated.pooled[component]
     structures = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen]
     return Harvest(structures, funnel, threshold, _counts(problems))
+
+
+def _evaluate(
+    bundle: Bundle, frames: Sequence[Structure], component: Pooling, report: Update | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if component in GLOBAL_POOLINGS:
+        return evaluate_batches(bundle, frames, component, report)
+    evaluated = evaluate_frames(bundle, frames, report=report, forces=False)
+    return evaluated.energies, evaluated.pooled[component]
 
 
 def descriptors(bundle: Bundle, structures: Sequence[Structure], by_distances: bool) -> NDArray[np.float64]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from uqcv.colvars.bundle import Bundle
@@ -14,6 +16,9 @@ from uqcv.errors import InputError
 from uqcv.potentials.neighbors import Graph, build_graph, complete_graph, is_best_complete, merge_graphs
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling, compress, counted_atoms, pool, standardise
+
+Array = NDArray[np.float64]
+BATCH = 16  # structures at once; on a core more of them are slower again
 
 
 class BatchedUncertainty:
@@ -79,3 +84,31 @@ class BatchedUncertainty:
         places, cutoff = positions.detach().cpu().double().numpy(), self._settings.potential.cutoff
         moved = [s.with_positions(place) for s, place in zip(self._systems, places, strict=True)]
         return merge_graphs([build_graph(s, cutoff, self._dtype) for s in moved]).to(self._device)
+
+
+def evaluate_batches(
+    bundle: Bundle,
+    structures: Sequence[Structure],
+    component: Pooling = "mean",
+    report: Callable[[float, str], None] | None = None,
+) -> tuple[Array, Array]:
+    """Return the energies (eV) and pooled uncertainties of structures of the same atoms, shape (k,) each.
+
+    Parameters
+    ----------
+    bundle, structures, component
+        As for `BatchedUncertainty`.
+    report
+        Called with the number of structures done.
+    """
+    energies, uncertainties = [np.zeros(0)], [np.zeros(0)]
+    for start in range(0, len(structures), BATCH):
+        batch = structures[start : start + BATCH]
+        positions = torch.as_tensor(np.stack([s.positions for s in batch]))
+        with torch.set_grad_enabled(bundle.model.is_second_order):
+            found = BatchedUncertainty(bundle, batch, component)(positions)
+        for values, kept in zip(found, (energies, uncertainties), strict=True):
+            kept.append(values.detach().cpu().numpy())
+        if report is not None:
+            report(start + len(batch), "")
+    return np.concatenate(energies), np.concatenate(uncertainties)

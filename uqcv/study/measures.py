@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uqcv.active_learning.evaluation import errors
@@ -15,17 +13,16 @@ from uqcv.active_learning.state import CampaignFolder
 from uqcv.analysis.campaign import Campaign, Generation, read_campaign
 from uqcv.analysis.perturbation import perturbed_map
 from uqcv.analysis.ramachandran import RELEVANT_CEILING, histogram, ramachandran_angles
-from uqcv.colvars.batch import BatchedUncertainty
+from uqcv.colvars.batch import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.files import read_json, read_yaml, write_json
-from uqcv.structures import Structure, read_structures
+from uqcv.structures import read_structures
 from uqcv.study.oracle import Oracle
 from uqcv.study.settings import MeasureSettings
 from uqcv.units import FS_TO_PS
 
 TEMPERATURE = 300.0  # of the free energies that are compared, K
-BATCH = 64
 MEASURES_FILE = "measures.json"
 UNTIL_TRAINED = ("data", "train", "fit", "evaluate")
 
@@ -82,7 +79,7 @@ def _map_error(bundle: Bundle, oracle: Oracle, settings: MeasureSettings) -> dic
         oracle.free_energy,
         [s.info["bin"] for s in oracle.samples],
         [s.info["log_weight"] for s in oracle.samples],
-        energies(bundle, oracle.samples) - labels,
+        evaluate_batches(bundle, oracle.samples)[0] - labels,
         TEMPERATURE,
     )
     effective = model.effective[oracle.free_energy < settings.map_ceiling]
@@ -91,17 +88,6 @@ def _map_error(bundle: Bundle, oracle: Oracle, settings: MeasureSettings) -> dic
         "map_effective_median": float(np.median(effective)),
         "map_effective_least": float(effective.min()),
     }
-
-
-def energies(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
-    """Return the energies of structures of the same atoms, eV, shape (k,)."""
-    found = []
-    with torch.no_grad() if not bundle.model.is_second_order else torch.enable_grad():
-        for start in range(0, len(structures), BATCH):
-            batch = structures[start : start + BATCH]
-            positions = torch.as_tensor(np.stack([s.positions for s in batch]))
-            found.append(BatchedUncertainty(bundle, batch)(positions)[0].detach().numpy())
-    return np.concatenate(found)
 
 
 def _spent(campaign: Campaign, number: int) -> dict[str, float]:
