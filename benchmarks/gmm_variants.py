@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 from sklearn.mixture import GaussianMixture
 
-from uqcv.benchmarks.uq.scores import CALIBRATION, Scores, read_scores
+from uqcv.benchmarks.uq.places import test_place
+from uqcv.benchmarks.uq.scores import read_calibration, read_tested
 from uqcv.benchmarks.uq.statistics import judge
 from uqcv.benchmarks.uq.tables import markdown
 from uqcv.colvars.features import evaluation_graphs, latent_features, vibrational_covariance
@@ -107,7 +108,7 @@ def table(folder: Path, tests: Sequence[str]) -> str:
         for method in ("ensemble", "last_layer"):
             if (split / "methods" / method / "cost.json").is_file():
                 place = split / "methods" / method
-                found.setdefault(method, []).append(judge(read_scores(place, CALIBRATION), joined(place, tests)))
+                found.setdefault(method, []).append(judge(read_calibration(place), read_tested(place, tests)))
         data = Split(split, tests)
         for name, variant in VARIANTS.items():
             found.setdefault(name, []).append(data.judged(variant))
@@ -116,14 +117,6 @@ def table(folder: Path, tests: Sequence[str]) -> str:
         values = np.array([[row[metric] for metric in METRICS] for row in metrics])
         rows.append((name, *(f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0), strict=True))))
     return markdown(("variant", *METRICS), rows)
-
-
-def joined(place: Path, tests: Sequence[str]) -> Scores:
-    """Return the scores of several test sets as one."""
-    first, *rest = (read_scores(place, test) for test in tests)
-    for more in rest:
-        first = first.joined(more)
-    return first
 
 
 class Split:
@@ -140,11 +133,11 @@ class Split:
     def __init__(self, folder: Path, tests: Sequence[str]) -> None:
         self._potential = load_potential(folder / "networks" / "plain.pt")
         place = folder / "methods" / "gmm"
-        self._known, self._test = read_scores(place, CALIBRATION), joined(place, tests)
+        self._known, self._test = read_calibration(place), read_tested(place, tests)
         self._training = read_structures(folder / "training.extxyz")
         self._frames = [
             read_structures(folder / "calibration.extxyz"),
-            [s for test in tests for s in read_structures(folder / f"{test}.extxyz")],
+            [s for test in tests for s in read_structures(test_place(folder, test, ".extxyz"))],
         ]
         self._features: dict[bool, list[Floats]] = {}
 

@@ -77,8 +77,8 @@ class Structure:
             self._set("energy", float(_checked("energy", self.energy, ())))
         if n == 0:
             raise InputError("a structure without atoms was given; at least one atom is expected")
-        if (self.numbers < 1).any():
-            raise InputError(f"atomic number {int(self.numbers.min())} was given; 1 or more is expected")
+        if (wrong := self.numbers[(self.numbers < 1) | (self.numbers >= len(atomic_masses))]).size:
+            raise InputError(f"atomic number {wrong[0]} was given; 1 to {len(atomic_masses) - 1} is expected")
         if any(self.pbc & (np.abs(self.cell).sum(axis=1) == 0)):
             raise InputError("a direction is periodic but its cell vector is zero; give the cell or set pbc to F")
 

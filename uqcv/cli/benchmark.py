@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from uqcv.cli.options import ConfigOption, Out, Setting, path_argument, path_option, resolved_sections
+from uqcv.cli.options import ConfigOption, Out, path_argument, path_option, resolved_sections
+
+METHODS = "gmm, mahalanobis, last_layer, ensemble, mve, evidential"  # what tells them apart takes a second to import
+SET = "a setting of potential, training or uncertainty as key=value, such as training.epochs=200"
 
 
 def speed(
@@ -48,9 +51,9 @@ def speed(
 def uq(
     data: Annotated[list[Path], path_argument("labelled extxyz, or .npz of rMD17; together they are the domain")],
     out: Out = Path("runs/uq"),
-    train: Annotated[list[int], typer.Option(min=2, help="numbers of training frames; default: half")] = [],  # noqa: B006
-    validation: Annotated[int | None, typer.Option(min=1, help="frames that choose the epoch")] = None,
-    calibration: Annotated[int | None, typer.Option(min=2, help="frames that calibrate")] = None,
+    train: Annotated[list[int], typer.Option(min=2, help="numbers of training frames; default: half of all")] = [],  # noqa: B006
+    validation: Annotated[int | None, typer.Option(min=1, help="choose the epoch; default: a tenth")] = None,
+    calibration: Annotated[int | None, typer.Option(min=2, help="frames that calibrate; default: a fifth")] = None,
     test: Annotated[int | None, typer.Option(min=3, help="test frames in the domain; default: the rest")] = None,
     other: Annotated[list[Path], path_option(help="labelled file that is another test set")] = [],  # noqa: B006
     domain_key: Annotated[str | None, typer.Option(help="key of info that tells domains apart")] = None,
@@ -58,21 +61,24 @@ def uq(
     group_key: Annotated[str | None, typer.Option(help="key of info: frames of one value stay together")] = None,
     train_index: Annotated[Path | None, path_option(help="rows that are the domain, as in rMD17's splits")] = None,
     test_index: Annotated[Path | None, path_option(help="rows that are the test set in the domain")] = None,
-    only: Annotated[list[str], typer.Option(help="uncertainties to compare; default: all")] = [],  # noqa: B006
+    only: Annotated[list[str], typer.Option(help=f"uncertainties to compare: {METHODS}; default: all")] = [],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="of splits, networks and mixtures, from 0")] = 3,
     processes: Annotated[int | None, typer.Option(min=1, help="at a time; default: one for each core")] = None,
     config: ConfigOption = None,
-    settings: Setting = [],  # noqa: B006
+    settings: Annotated[list[str], typer.Option("--set", help=SET)] = [],  # noqa: B006
 ) -> None:
     """Compare uncertainties on your data: train, calibrate and test each of them with every seed.
 
-    Writes results.json, tables.md and figures into OUT; the same command goes on after an interruption.
+    Writes results.json, tables.md and figures into OUT; the same command goes on after an interruption, and one with
+    more --seeds, --train or --only extends what is there.
     """
     from uqcv.benchmarks.uq.data import Source
-    from uqcv.benchmarks.uq.plan import make_plan
+    from uqcv.benchmarks.uq.plan import make_plan, require_no_method
     from uqcv.benchmarks.uq.run import compare
     from uqcv.benchmarks.uq.tables import report as tables_of
+    from uqcv.config import read_overrides
 
+    require_no_method(read_overrides(settings))
     # Each atom as it is, and all atoms in a frame: what a collective variable leaves out counts here too.
     plain = ["uncertainty.pooling.transform=none", "uncertainty.pooling.atoms=all"]
     chosen = resolved_sections(config, [*plain, *settings], "potential", "training", "uncertainty")

@@ -1,6 +1,7 @@
 """A whole comparison, small and real: from files to tables, and on after an interruption."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,44 +9,15 @@ import pytest
 import torch
 
 from uqcv.benchmarks.uq import run
-from uqcv.benchmarks.uq.data import Source
 from uqcv.benchmarks.uq.networks import TrainingItem, train_item
-from uqcv.benchmarks.uq.plan import make_plan
 from uqcv.benchmarks.uq.run import compare
 from uqcv.benchmarks.uq.tables import report
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.errors import InputError, UnknownElementError
-from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import load_potential
 from uqcv.structures import read_structures, write_structures
 from uqcv.uncertainty.ensemble import EnsembleSettings
-
-
-@pytest.fixture(scope="module")
-def plan(frames, network, uncertainty, tmp_path_factory):
-    """Two methods, one of them an ensemble of two, with one seed."""
-    folder = tmp_path_factory.mktemp("data")
-    write_structures(folder / "here.extxyz", frames[:24])
-    write_structures(folder / "there.extxyz", frames[24:30])
-    settings = {
-        "potential": network,
-        "training": TrainingSettings(epochs=2, warmup_steps=2, compiled=False),
-        "uncertainty": uncertainty.model_copy(update={"ensemble": EnsembleSettings(members=2)}),
-    }
-    source = Source((folder / "here.extxyz",), (folder / "there.extxyz",))
-    held_out = {"validation": 4, "calibration": 5, "test": 5}
-    return make_plan(source, [8], held_out, 1, ["gmm", "ensemble"], settings)
-
-
-@pytest.fixture(scope="module")
-def compared(plan, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compared")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            run, "time_methods", lambda bundles, *_: {m: {"ms": 1.0} for m in bundles}
-        )  # compiles for minutes
-        return folder, compare(plan, folder, processes=2)
 
 
 def test_everything_is_there(compared, plan):
@@ -58,13 +30,14 @@ def test_everything_is_there(compared, plan):
     assert len(list((folder / "figures").glob("*.png"))) == 6
     text = (folder / "tables.md").read_text()
     assert text == report(results) and "tested there (6 frames)" in text
+    assert "Frames: training 8, validation 4, calibration 5, test 6" in text and "6 independent test frames" in text
 
 
 def test_the_metrics_are_those_of_the_bundle(compared, frames):
     folder, results = compared
     place = folder / "train-8" / "seed-0"
     bundle = Bundle.load(place / "methods" / "gmm" / "bundle")
-    tested = read_structures(place / "there.extxyz")
+    tested = read_structures(place / "tests" / "there.extxyz")
     found = evaluate_frames(bundle, tested)
     mae = np.mean([np.abs(f - s.forces).mean() for f, s in zip(found.forces, tested, strict=True)])
     (row,) = [r for r in results["metrics"] if (r["method"], r["test"]) == ("gmm", "there")]
@@ -92,9 +65,63 @@ def test_what_is_done_is_not_done_again(compared, plan, monkeypatch):
     assert again["metrics"] == results["metrics"] and again["differences"] == results["differences"]
 
 
-def test_another_comparison_is_refused(compared, plan):
-    with pytest.raises(InputError, match="holds a comparison with another seeds; give another --out"):
-        compare(replace(plan, seeds=2), compared[0])
+def test_what_is_damaged_is_named_and_made_again(compared, plan):
+    folder, results = compared
+    methods, networks = (folder / "train-8" / "seed-0" / name for name in ("methods", "networks"))
+    scores = methods / "gmm" / "tests" / "there.npz"
+    good = scores.read_bytes()
+    scores.write_bytes(good[: len(good) // 2])
+    with pytest.raises(InputError, match=r"gmm/tests/there\.npz: cannot be read as scores .*; remove it, and the same"):
+        compare(plan, folder, processes=2)
+    scores.unlink()
+    again = compare(plan, folder, processes=2)
+    assert again["metrics"] == results["metrics"]
+    network = networks / "plain-1.pt"
+    good = network.read_bytes()
+    network.write_bytes(good[:900])
+    (methods / "ensemble" / "cost.json").unlink()
+    with pytest.raises(InputError, match=r"networks/plain-1\.pt: is no network of this comparison; remove it, and"):
+        compare(plan, folder, processes=2)
+    network.write_bytes(good)
+    compare(plan, folder, processes=2)
+
+
+def test_looking_at_what_is_done_takes_no_part_in_its_time(compared, plan):
+    folder, _ = compared
+    first, second = (compare(plan, folder)["settings"]["wall_seconds"] for _ in range(2))
+    assert first == second
+
+
+def test_more_seeds_and_sizes_extend_a_comparison(compared, plan, tmp_path):
+    folder = tmp_path / "extended"
+    shutil.copytree(compared[0], folder)
+    network = folder / "train-8" / "seed-0" / "networks" / "plain.pt"
+    before = network.stat().st_mtime_ns
+    more = replace(plan, seeds=2, training_sizes=(8, 10), methods=("gmm", "mahalanobis", "ensemble"))
+    results = compare(more, folder, processes=2)
+    assert network.stat().st_mtime_ns == before
+    assert {row["training"] for row in results["metrics"]} == {8, 10}
+    assert len(results["sets"]["10, in domain"]["frames"]) == 2
+    assert "± " in report(results)
+
+
+def test_test_sets_may_be_called_like_parts_of_a_split(plan, frames, tmp_path, monkeypatch):
+    others = []
+    for k, name in enumerate(("training", "calibration", "validation")):
+        others.append(tmp_path / f"{name}.extxyz")
+        write_structures(others[-1], frames[24 + 3 * k : 27 + 3 * k])
+    monkeypatch.setattr(run, "_do", lambda *_: 0)
+    monkeypatch.setattr(run, "collect", stop)
+    source = replace(plan.source, other_files=tuple(others))
+    with pytest.raises(KeyboardInterrupt):
+        compare(replace(plan, source=source), tmp_path / "out")
+    place = tmp_path / "out" / "train-8" / "seed-0"
+    assert len(read_structures(place / "training.extxyz")) == 8
+    assert len(read_structures(place / "tests" / "training.extxyz")) == 3
+
+
+def stop(*_):
+    raise KeyboardInterrupt
 
 
 def test_members_on_drawn_frames_differ_from_those_on_all(compared, plan):
@@ -119,6 +146,6 @@ def test_members_on_drawn_frames_differ_from_those_on_all(compared, plan):
 def test_elements_that_training_lacks_are_refused_before_it(plan, crystals, tmp_path):
     write_structures(tmp_path / "alloy.extxyz", crystals[:3])
     source = replace(plan.source, other_files=(tmp_path / "alloy.extxyz",))
-    with pytest.raises(UnknownElementError, match=r"alloy: elements with atomic numbers \[29, 79\] were given"):
+    with pytest.raises(UnknownElementError, match=r"alloy\.extxyz: elements with atomic numbers \[29, 79\] were given"):
         compare(replace(plan, source=source), tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.pt"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from uqcv.benchmarks.uq.places import MADE_AGAIN
 from uqcv.files import read_json, write_json
 
 
@@ -23,8 +24,13 @@ class Clock:
 
     def __init__(self, path: Path, timer: Callable[[], float], between: float = 0.0) -> None:
         self._path, self._timer, self._between = path, timer, between
-        self._before = float(read_json(path)["seconds"]) if path.is_file() else 0.0
+        self._before = float(read_json(path, MADE_AGAIN)["seconds"]) if path.is_file() else 0.0
         self._start = self._written = timer()
+
+    @property
+    def before(self) -> float:
+        """Seconds of earlier runs."""
+        return self._before
 
     def note(self) -> float:
         """Write and return the seconds so far."""

@@ -11,7 +11,9 @@ import torch
 
 from uqcv.active_learning.networks import Places, of_member, resampled, train_one
 from uqcv.benchmarks.uq.clock import Clock
+from uqcv.benchmarks.uq.places import MADE_AGAIN
 from uqcv.colvars.methods import networks_for
+from uqcv.errors import InputError
 from uqcv.files import read_json
 from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
@@ -108,15 +110,23 @@ def load_trained(folder: Path, method: Method, uncertainty: UncertaintySettings)
     Raises
     ------
     InputError
-        If one is missing.
+        If one is missing or damaged.
     """
     first = folder / "networks" / f"{kind_of(method, uncertainty)}.pt"
     needed = networks_for(uncertainty.model_copy(update={"method": method}))
-    return [load_potential(of_member(first, k)) for k in range(needed.number)]
+    return [_load(of_member(first, k)) for k in range(needed.number)]
+
+
+def _load(path: Path) -> Potential:
+    try:
+        return load_potential(path)
+    except InputError as error:
+        raise InputError(f"{path}: is no network of this comparison; {MADE_AGAIN}") from error
 
 
 def training_seconds(folder: Path, method: Method, uncertainty: UncertaintySettings) -> float:
     """Return the seconds of processor time that the networks of a method took to train."""
     first = folder / "networks" / f"{kind_of(method, uncertainty)}.pt"
     number = networks_for(uncertainty.model_copy(update={"method": method})).number
-    return sum(float(read_json(of_member(first, k).with_suffix(".json"))["seconds"]) for k in range(number))
+    costs = [read_json(of_member(first, k).with_suffix(".json"), MADE_AGAIN) for k in range(number)]
+    return sum(float(cost["seconds"]) for cost in costs)

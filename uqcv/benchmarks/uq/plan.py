@@ -44,19 +44,31 @@ class Plan:
     uncertainty: UncertaintySettings
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return it as plain values, but for what hangs on the data."""
         source = {key: _plain(value) for key, value in asdict(self.source).items()}
         groups = {
             name: getattr(self, name).model_dump(mode="json") for name in ("architecture", "training", "uncertainty")
         }
-        numbers = {"training_sizes": list(self.training_sizes), "held_out": self.held_out, "seeds": self.seeds}
-        return {"source": source, **numbers, "methods": list(self.methods), **groups}
+        return {"source": source, "seeds": self.seeds, "methods": list(self.methods), **groups}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [str(v) for v in value]
     return None if value is None else str(value)
+
+
+def require_no_method(overrides: Mapping[str, Any]) -> None:
+    """Refuse a setting that says which uncertainty, since all that are compared have theirs.
+
+    Raises
+    ------
+    InputError
+        Advising `--only`.
+    """
+    group = overrides.get("uncertainty")
+    if "uncertainty.method" in overrides or (isinstance(group, dict) and "method" in group):
+        raise InputError("--set uncertainty.method was given; uncertainties to compare are chosen by --only")
 
 
 def make_plan(

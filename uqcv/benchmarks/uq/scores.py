@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from uqcv.benchmarks.uq.data import groups_of
 from uqcv.benchmarks.uq.networks import load_trained, training_seconds
+from uqcv.benchmarks.uq.places import MADE_AGAIN, test_place
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames, fit_bundle
-from uqcv.files import atomic_path, write_json
+from uqcv.files import atomic_path, read_with, write_json
 from uqcv.structures import Structure, read_structures
 from uqcv.uncertainty.settings import Method, UncertaintySettings
 
@@ -37,7 +38,7 @@ class ScoringItem:
     uncertainty
         Settings.
     tests
-        Names of the test sets; files of the same name lie in `folder`.
+        Names of the test sets.
     group_key
         Which frames are not independent.
     """
@@ -57,7 +58,13 @@ class ScoringItem:
     @property
     def is_done(self) -> bool:
         """Whether all is there."""
-        return self.cost_path.is_file()
+        return self.cost_path.is_file() and all(path.is_file() for path in self.scored.values())
+
+    @property
+    def scored(self) -> dict[Path, Path]:
+        """Files of frames to score, and where their scores go."""
+        tests = {test_place(self.folder, n, ".extxyz"): test_place(self.place, n, ".npz") for n in self.tests}
+        return {self.folder / f"{CALIBRATION}.extxyz": self.place / f"{CALIBRATION}.npz", **tests}
 
     @property
     def cost_path(self) -> Path:
@@ -82,7 +89,7 @@ class Scores:
     counts
         Atoms of each frame, shape (s,).
     groups
-        Of each frame, shape (s,).
+        Of each frame, shape (s,): frames of one group are not independent, in whichever test set of whichever seed.
     energy_errors
         eV, shape (s,).
     """
@@ -121,6 +128,9 @@ class Scores:
         return Scores(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
 
+Pair = tuple[Scores, Scores]  # calibration and test
+
+
 def score_item(item: ScoringItem, progress: Callable[[int], None]) -> None:
     """Fit a method on the networks of a split, and evaluate it on the calibration and test sets."""
     if item.is_done:
@@ -134,18 +144,39 @@ def score_item(item: ScoringItem, progress: Callable[[int], None]) -> None:
     bundle = fit_bundle(networks, training, calibration, settings, item.seed, {"benchmark": "uq", "seed": item.seed})
     fit_seconds = time.process_time() - before
     bundle.save(item.place / "bundle")
-    for name in (CALIBRATION, *item.tests):
-        frames = read_structures(item.folder / f"{name}.extxyz")
-        _write(item.place / f"{name}.npz", _scores(bundle, frames, groups_of(frames, item.group_key)))
+    for path, place in item.scored.items():
+        frames = read_structures(path)
+        _write(place, _scores(bundle, frames, groups_of(frames, item.group_key)))
     seconds = training_seconds(item.folder, item.method, settings)
     write_json(item.cost_path, {"training_seconds": seconds, "fit_seconds": fit_seconds})
     progress(1)
 
 
-def read_scores(place: Path, name: str) -> Scores:
-    """Read what `score_item` left of a test set."""
-    with np.load(place / f"{name}.npz", allow_pickle=False) as content:
-        return Scores(**{key: content[key] for key in content})
+def read_calibration(place: Path) -> Scores:
+    """Read what `score_item` left of the calibration set in the folder of a method."""
+    return _read(place / f"{CALIBRATION}.npz")
+
+
+def read_tested(place: Path, names: Sequence[str]) -> Scores:
+    """Read what `score_item` left of test sets in the folder of a method, all as one.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged.
+    """
+    first, *rest = (_read(test_place(place, name, ".npz")) for name in names)
+    for more in rest:
+        first = first.joined(more)
+    return first
+
+
+def _read(path: Path) -> Scores:
+    def content_of(path: Path) -> Scores:
+        with np.load(path, allow_pickle=False) as content:
+            return Scores(**{key: content[key] for key in content})
+
+    return read_with(path, content_of, "scores of a comparison", MADE_AGAIN)
 
 
 def _scores(bundle: Bundle, frames: Sequence[Structure], groups: Sequence[str]) -> Scores:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import beta
 
 from uqcv.benchmarks.uq.scores import Scores
 from uqcv.uncertainty.bootstrap import bootstrap, interval
@@ -29,6 +29,19 @@ from uqcv.uncertainty.metrics import (
 )
 
 PERCENTILES = (80, 90, 95)
+UNITS = {
+    "force_mae": "eV/Å",
+    "energy_mae": "eV",
+    "sharpness": "eV/Å",
+    "nll": "nats for each force component, of densities in Å/eV",
+    "coverage": "share; intervals are of 95 %",
+    "training_seconds": "s of processor time",
+    "fit_seconds": "s of processor time",
+    "ms_per_step": "ms",
+    "wall_seconds": "s",
+    "others": "no unit",
+}
+LEVEL = 0.95
 # What is bootstrapped, and compared between methods.
 COMPARED = ("atom_spearman", "atom_auc80", "frame_spearman", "frame_auc80")
 KINDS = tuple(CalibrationSettings(kind=kind) for kind in ("conformal", "linear", "isotonic"))
@@ -156,9 +169,23 @@ def differences(
     return result
 
 
-def pooled_coverage(shares: Sequence[float], counts: Sequence[int]) -> dict[str, float]:
-    """Return the share covered over all seeds, with the exact binomial interval (95 %) of Clopper & Pearson."""
-    n = int(sum(counts))
-    k = round(sum(share * count for share, count in zip(shares, counts, strict=True)))
-    found = binomtest(k, n).proportion_ci()
-    return {"share": k / n, "low": float(found.low), "high": float(found.high), "n": n}
+def pooled_coverage(shares: Sequence[float], counts: Sequence[int], independent: int) -> dict[str, float]:
+    """Return the share covered over all seeds, with the binomial interval (95 %) of Clopper & Pearson.
+
+    A frame that several seeds are tested on tells no more than once how many frames are covered, nor do the atoms of
+    one frame; so the interval is that of the same share of `independent` trials.
+
+    Parameters
+    ----------
+    shares
+        Covered with each seed.
+    counts
+        Number of frames, or of atoms, that each is a share of.
+    independent
+        Number of different test frames of all seeds, or of their groups.
+    """
+    share, n = float(np.average(shares, weights=counts)), independent
+    k, tail = share * n, (1 - LEVEL) / 2
+    low = float(beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0
+    high = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
+    return {"share": share, "low": low, "high": high, "n": n}
