@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from uqcv.config import Config, first_difference, load_config, load_sections, save_config
+from uqcv.config import Config, first_difference, load_config, load_sections, read_angles, save_config
 from uqcv.errors import InputError
 
 MINIMAL = """
@@ -223,3 +223,18 @@ def test_the_full_campaign_says_only_what_differs_from_the_defaults(root):
                 yield f"{prefix}{key}"
 
     assert set(said(raw, defaults)) <= {"reference.kind", "reference.force_field"}
+
+
+@pytest.mark.parametrize("limits", [[150, 0], [10, 10], [-190, 0], [0, 200]])
+def test_ranges_that_hold_no_angle(path, limits):
+    with pytest.raises(InputError, match=r"initial\.keep: phi: \[.*\] was given; two degrees within -180"):
+        load_config(path, {"initial.keep": {"phi": limits}})
+
+
+def test_angles():
+    assert read_angles(["phi=60", "psi = -1e1"]) == {"phi": 60.0, "psi": -10.0}
+    for text in ("phi", "phi=", "phi=nan", "phi=inf"):
+        with pytest.raises(InputError, match=f"--turn {text} was given; torsion=degrees is expected"):
+            read_angles([text])
+    with pytest.raises(InputError, match="--turn phi=70 was given after --turn phi=60; give one angle for phi"):
+        read_angles(["phi=60", "phi=70"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.errors import InputError
@@ -49,6 +50,16 @@ class InitialSettings(_Strict):
     keep: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="torsion -> range that the dynamics stays in, degrees"
     )
+
+    @field_validator("keep")
+    @classmethod
+    def _require_ranges(cls, keep: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for name, (low, high) in keep.items():
+            if not -180 <= low < high <= 180:
+                raise ValueError(
+                    f"{name}: [{low:g}, {high:g}] was given; two degrees within -180 and 180 are expected, lower first"
+                )
+        return keep
 
 
 class TestSettings(_Strict):
@@ -117,15 +128,21 @@ def read_angles(turns: Sequence[str]) -> dict[str, float]:
     Raises
     ------
     InputError
-        For anything else.
+        For anything else, an angle that is not finite, or a name that is given twice.
     """
-    angles = {}
+    angles: dict[str, float] = {}
     for text in turns:
         name, _, value = text.partition("=")
+        name = name.strip()
         try:
-            angles[name.strip()] = float(value)
-        except ValueError as error:
-            raise InputError(f"--turn {text} was given; torsion=degrees is expected, such as phi=60") from error
+            angle = float(value)
+        except ValueError:
+            angle = math.nan
+        if not math.isfinite(angle):
+            raise InputError(f"--turn {text} was given; torsion=degrees is expected, such as phi=60")
+        if name in angles:
+            raise InputError(f"--turn {text} was given after --turn {name}={angles[name]:g}; give one angle for {name}")
+        angles[name] = angle
     return angles
 
 

@@ -1,8 +1,11 @@
 """What a campaign starts from: made once, from the seed, by the reference method."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
+from uqcv.active_learning import reference_data
 from uqcv.active_learning.reference_data import backbone_or_named, prepare, reference_frames
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.errors import InputError
@@ -136,5 +139,19 @@ def test_frames_of_another_conformer(make_config):
     assert all(0 <= torsion_angle(s.positions, PHI) <= 150 for s in found)
     with pytest.raises(InputError, match=r"--turn chi was given; system\.torsions has"):
         reference_frames(config, {"chi": 60.0})
-    with pytest.raises(InputError, match="not accepted"):
+    with pytest.raises(
+        InputError, match=r"initial\.keep: phi is -\d+\.\d degrees .*; 0 to 150 is expected: .* --turn phi=75"
+    ):
         reference_frames(config, {})
+
+
+def test_dynamics_shows_how_far_it_is(make_config, monkeypatch):
+    updates = []
+
+    @contextmanager
+    def seen(name, total):
+        yield lambda done, note: updates.append((name, done / total))
+
+    monkeypatch.setattr(reference_data, "progress", seen)
+    reference_frames(make_config({"initial.frames": 4, "initial.spacing": 5}), {})
+    assert updates[-1] == ("reference frames, reference dynamics", 1.0) and len(updates) >= 4

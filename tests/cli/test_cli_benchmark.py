@@ -2,6 +2,9 @@
 
 import pytest
 
+from uqcv.cli.benchmark import METHODS
+from uqcv.uncertainty import settings
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -20,3 +23,20 @@ import pytest
 def test_a_benchmark_that_cannot_be(refused, arguments, words, tmp_path):
     assert words in refused("benchmark", "speed", *arguments)
     assert not (tmp_path / "speed.json").exists()
+
+
+def test_help_lists_the_uncertainties_that_there_are():
+    assert METHODS.split(", ") == list(settings.METHODS)
+
+
+@pytest.mark.parametrize("setting", ["uncertainty.method=mve", "uncertainty={method: mve}"])
+def test_a_method_is_no_setting_of_a_comparison(refused, files, setting, tmp_path):
+    line = refused("benchmark", "uq", files / "training.extxyz", "-o", "out", "--set", setting)
+    assert line == "uqcv: --set uncertainty.method was given; uncertainties to compare are chosen by --only"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_in_a_file(refused, files, tmp_path):
+    (tmp_path / "out").write_text("")
+    line = refused("benchmark", "uq", files / "training.extxyz", "-o", "out")
+    assert "out: a file was given; a folder to write is expected" in line

@@ -111,7 +111,7 @@ def test_stopped_by_the_keyboard(start_uqcv, run_uqcv, campaign_yaml, undisturbe
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     # a walker that is still importing when the signal comes may begin a line of its own
-    assert err.splitlines()[-1].endswith("uqcv: stopped; run the same command again to go on")
+    assert err.splitlines()[-1].endswith("uqcv: stopped; the same command goes on with what is written")
     end = time.monotonic() + 5
     while members(process.pid) and time.monotonic() < end:
         time.sleep(0.05)

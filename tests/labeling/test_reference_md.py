@@ -3,6 +3,7 @@ import pytest
 
 from uqcv.errors import InputError, LabelingError
 from uqcv.labeling.ase_calculator import ASECalculatorMethod
+from uqcv.labeling.reference import ReferenceMethod
 from uqcv.labeling.reference_md import sample_reference
 from uqcv.simulation.torsions import backbone_torsions, torsion_angle
 from uqcv.structures import Structure
@@ -65,6 +66,38 @@ def test_a_run_that_always_leaves_ends(springs, copper):
     first = iter([True])
     with pytest.raises(LabelingError, match="100 times in a row"):
         run(springs, copper, accept=lambda s: next(first, False))
+
+
+@pytest.mark.parametrize(("time_step", "temperature"), [(50.0, 300.0), (10.0, 300.0), (0.5, 1e5)])
+@pytest.mark.parametrize("accept", [None, lambda s: True])
+def test_dynamics_that_is_unstable_is_refused(alanine, time_step, temperature, accept):
+    with pytest.raises(
+        LabelingError, match=r"dynamics is unstable: .*shorten initial\.time_step .* initial\.temperature"
+    ):
+        sample_reference(alanine, alanine.structure, 4, temperature, 50.0, time_step=time_step, seed=1, accept=accept)
+
+
+def test_dynamics_that_ends_at_no_number_is_unstable(copper):
+    energies = iter([0.0, 0.0, 0.0])
+
+    class Exploding(ReferenceMethod):
+        name = "exploding"
+
+        def energy_and_forces(self, structure):
+            return next(energies, np.nan), np.zeros((len(structure), 3))
+
+    with pytest.raises(LabelingError, match="dynamics is unstable: positions or an energy that are not finite"):
+        run(Exploding(), copper)
+
+
+def test_a_hot_molecule_is_not_unstable(alanine):
+    assert len(sample_reference(alanine, alanine.structure, 20, 1000.0, 20.0, seed=1)) == 20
+
+
+def test_progress_counts_frames(springs, copper):
+    done = []
+    run(springs, copper, equilibration=40.0, report=done.append)
+    assert done == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0])
 
 
 def test_bad_inputs_are_refused(springs, copper):

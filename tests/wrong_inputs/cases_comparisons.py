@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from uqcv.structures import read_structures, write_structures
+
 from .case import Case
 from .lines import FIT, TRAIN
 from .spoiling import cut, garbage, written
 
 COMPARE = "uqcv benchmark uq training.extxyz -o out --seeds 1"
+SMALL = f"{COMPARE} --train 2 --test 3"
 NPZ = "uqcv benchmark uq data.npz -o out --seeds 1"
 
 
@@ -29,8 +32,29 @@ def arrays(**changes: np.ndarray | None) -> Callable[[], None]:
 
 
 def other_comparison() -> None:
-    Path("out").mkdir()
-    Path("out/settings.json").write_text('{"seeds": 7}')
+    from uqcv.benchmarks.uq.data import Source
+    from uqcv.benchmarks.uq.plan import make_plan
+    from uqcv.benchmarks.uq.resume import described
+    from uqcv.benchmarks.uq.split import Sizes
+    from uqcv.config import load_sections
+    from uqcv.files import write_json
+
+    sections = load_sections(None, {}, ("potential", "training", "uncertainty"))
+    plan = make_plan(Source((Path("training.extxyz"),)), [2], {}, 7, [], sections)
+    write_json(Path("out/settings.json"), described(plan, [Sizes(2, 1, 2, 3)]))
+
+
+def copies(name: str, first: int, last: int) -> Callable[[], None]:
+    """Write frames of the training set again."""
+
+    def spoil() -> None:
+        write_structures(Path(name), read_structures(Path("training.extxyz"))[first:last])
+
+    return spoil
+
+
+def renamed(name: str) -> Callable[[], None]:
+    return lambda: Path(name).write_bytes(Path("held_out.extxyz").read_bytes())
 
 
 CASES = (
@@ -43,10 +67,33 @@ CASES = (
     Case("a domain that no frame is of", f"{COMPARE} --domain-key stage --train-on initial",
          lambda: _with_stage("attack")),
     Case("an uncertainty that does not exist", f"{COMPARE} --only magic"),
-    Case("a folder of another comparison", COMPARE, other_comparison),
+    Case("a folder of another comparison", SMALL, other_comparison),
+    Case("a folder of something else", SMALL, lambda: (Path("out").mkdir(), written("out/thesis.tex", "")())),
+    Case("damaged settings of a comparison", SMALL,
+         lambda: (Path("out").mkdir(), written("out/settings.json", "{")())),
+    Case("a file in place of the folder", f"{SMALL.replace('-o out', '-o potential.pt')}"),
+    Case("an uncertainty as a setting", f"{COMPARE} --set uncertainty.method=mve"),
+    Case("two test sets of one name", f"{SMALL} --other held_out.extxyz --other walkers/held_out.extxyz",
+         copies("walkers/held_out.extxyz", 0, 3)),
+    Case("a test set with a name that is ours", f"{SMALL} --other 'in domain.extxyz'", renamed("in domain.extxyz")),
+    Case("a domain that is a path", f"{COMPARE} --domain-key stage --train-on attack",
+         lambda: (_with_stage("attack"), _one_stage("../esc"))),
+    Case("a file that is given twice", f"{SMALL} --other copy.extxyz", copies("copy.extxyz", 0, 8)),
+    Case("a frame that is trained on and tested", f"{SMALL} --other seen.extxyz", copies("seen.extxyz", 2, 5)),
+    Case("a test set that is too small", f"{SMALL} --other one.extxyz", copies("one.extxyz", 2, 3)),
+    Case("groups that are one", f"{SMALL} --group-key stage", lambda: _with_stage("attack")),
+    Case("a row that is given twice", f"{NPZ} --train-index rows.csv",
+         lambda: (arrays()(), written("rows.csv", "0\n3\n3\n")())),
+    Case("a row to train and to test on", f"{NPZ} --train-index rows.csv --test-index tested.csv",
+         lambda: (arrays()(), written("rows.csv", "0\n1\n")(), written("tested.csv", "1\n2\n3\n")())),
     Case("an `.npz` of bytes that mean nothing", NPZ, garbage("data.npz")),
     Case("an `.npz` without forces", NPZ, arrays(forces=None)),
     Case("an `.npz` whose arrays do not fit", NPZ, arrays(forces=np.zeros((20, 4, 3)))),
+    Case("an `.npz` with one energy for all frames", NPZ, arrays(energies=np.float64(0))),
+    Case("an `.npz` with energies in a column", NPZ, arrays(energies=np.zeros((20, 1)))),
+    Case("an `.npz` with energies as text", NPZ, arrays(energies=np.array(["low"] * 20))),
+    Case("an `.npz` with complex forces", NPZ, arrays(forces=np.zeros((20, 3, 3), complex))),
+    Case("an `.npz` with an element that there is not", NPZ, arrays(nuclear_charges=np.array([150, 1, 1]))),
     Case("an `.npz` of objects of Python", NPZ, arrays(energies=np.array([{}] * 20, dtype=object))),
     Case("an index that is outside of the data", f"{NPZ} --train-index rows.csv",
          lambda: (arrays()(), written("rows.csv", "0\n20\n")())),
@@ -62,12 +109,21 @@ def _with_stage(value: str) -> None:
     path.write_text(path.read_text().replace("Properties=", f"stage={value} Properties="))
 
 
+def _one_stage(value: str) -> None:
+    path = Path("training.extxyz")
+    path.write_text(path.read_text().replace("stage=attack", f"stage={value}", 1))
+
+
 REFERENCE = "uqcv reference sample campaign.yaml -o out.extxyz --set initial.frames=2"
 
 FRAMES = (
     Case("an angle without a number", f"{REFERENCE} --turn phi"),
     Case("a torsion that is not named", f"{REFERENCE} --turn chi=60"),
     Case("a start outside of the range to keep", f"{REFERENCE} --set 'initial.keep={{phi: [0, 150]}}'"),
+    Case("an angle that is no number", f"{REFERENCE} --turn phi=nan"),
+    Case("two angles of a torsion", f"{REFERENCE} --turn phi=60 --turn phi=70"),
+    Case("a range that holds no angle", f"{REFERENCE} --set 'initial.keep={{phi: [150, 0]}}'"),
+    Case("a time step that is too long", f"{REFERENCE} --set initial.time_step=50 --set initial.spacing=50"),
     Case("an output below a file", f"{REFERENCE.replace('out.extxyz', 'potential.pt/out.extxyz')}"),
 )
 

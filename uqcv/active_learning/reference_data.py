@@ -17,7 +17,7 @@ from uqcv.labeling.reference import ReferenceMethod, build_reference
 from uqcv.labeling.reference_md import sample_reference
 from uqcv.labeling.relaxation import relax
 from uqcv.potentials.devices import require_device
-from uqcv.progress import say
+from uqcv.progress import progress, say
 from uqcv.sampling.bias import try_bias
 from uqcv.seeding import derive_seed
 from uqcv.simulation.forces import bare_system
@@ -210,22 +210,35 @@ def _dynamics(
 ) -> list[Structure]:
     settings = config.initial
 
-    def stays(structure: Structure) -> bool:
+    def left(structure: Structure) -> str | None:
+        """Return the torsion that is outside of its range, if one is."""
         angles = {name: torsion_angle(structure.positions, torsions[name]) for name in settings.keep}
-        return all(low <= angles[name] <= high for name, (low, high) in settings.keep.items())
+        return next((k for k, (low, high) in settings.keep.items() if not low <= angles[k] <= high), None)
 
-    frames = sample_reference(
-        method,
-        start,
-        n_frames,
-        settings.temperature,
-        settings.spacing,
-        time_step=settings.time_step,
-        seed=derive_seed(config.seed, purpose),
-        equilibration=settings.equilibration,
-        accept=stays if settings.keep else None,
-    )
+    if name := left(start):
+        raise InputError(_outside(name, torsion_angle(start.positions, torsions[name]), settings.keep[name]))
+    with progress(f"{purpose}, reference dynamics", n_frames) as update:
+        frames = sample_reference(
+            method,
+            start,
+            n_frames,
+            settings.temperature,
+            settings.spacing,
+            time_step=settings.time_step,
+            seed=derive_seed(config.seed, purpose),
+            equilibration=settings.equilibration,
+            accept=(lambda structure: left(structure) is None) if settings.keep else None,
+            report=lambda done: update(done, ""),
+        )
     return [s.with_info(origin=purpose) for s in frames]
+
+
+def _outside(name: str, angle: float, wanted: tuple[float, float]) -> str:
+    low, high = wanted
+    return (
+        f"initial.keep: {name} is {angle:.1f} degrees where the dynamics starts, relaxed; {low:g} to {high:g} is "
+        f"expected: give another range, or another start (uqcv reference sample --turn {name}={(low + high) / 2:g})"
+    )
 
 
 def _require_possible_test(config: Config, method: ReferenceMethod, torsions: Torsions) -> None:

@@ -63,7 +63,7 @@ def main() -> None:
         # Typer turns an interrupt into exit code 130 without a word.
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
-        print("uqcv: stopped; run the same command again to go on", file=sys.stderr)
+        print("uqcv: stopped; the same command goes on with what is written", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
 
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from uqcv.errors import LabelingError
 from uqcv.structures import Structure
 
+NOT_FINITE = "energy or forces are not finite"
+
 
 class ReferenceMethod(ABC):
     """Gives the energies and forces that a potential learns.
@@ -44,9 +46,7 @@ class ReferenceMethod(ABC):
         except Exception as error:
             raise LabelingError(f"{self.name}: {first_line(error)}") from error
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
-            raise LabelingError(
-                f"{self.name}: energy or forces are not finite; a structure without clashes is expected"
-            )
+            raise LabelingError(f"{self.name}: {NOT_FINITE}; a structure without clashes is expected")
         return structure.with_labels(energy, forces)
 
 

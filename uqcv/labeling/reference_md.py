@@ -13,10 +13,13 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from uqcv.errors import InputError, LabelingError
-from uqcv.labeling.reference import ReferenceMethod
+from uqcv.labeling.reference import NOT_FINITE, ReferenceMethod
 from uqcv.structures import Structure
+from uqcv.units import BOLTZMANN
 
 MAX_RESTARTS = 100  # in a row, from the same frame
+# Above the start; harmonic atoms have 1.5 kT each on average. What is above the other holds no bonds any more.
+MOST_THERMAL_ENERGIES, MOST_ENERGY = 30.0, 5.0  # kT and eV for each atom
 
 
 class ReferenceCalculator(Calculator):
@@ -62,6 +65,7 @@ def sample_reference(
     seed: int = 0,
     equilibration: float = 0.0,
     accept: Callable[[Structure], bool] | None = None,
+    report: Callable[[float], None] | None = None,
 ) -> list[Structure]:
     """Return labelled frames of Langevin dynamics from a Maxwell-Boltzmann start.
 
@@ -90,13 +94,15 @@ def sample_reference(
         Time before the first frames in fs, rounded up to a multiple of `spacing`.
     accept
         Which frames may be kept; asked every `spacing`.
+    report
+        Called with how many of `n_frames` are as good as done, equilibration included.
 
     Raises
     ------
     InputError
         If `start` is not accepted, or a length of time is not positive.
     LabelingError
-        If the method fails, or the run leaves again and again.
+        If the method fails, the dynamics is unstable, or the run leaves again and again.
     """
     if min(n_frames, temperature, time_step) <= 0 or spacing < time_step:
         raise InputError(
@@ -107,7 +113,11 @@ def sample_reference(
         raise InputError("the starting structure is not accepted by the filter; start from one that is")
     run = _Run(method, start, temperature, time_step, friction, seed)
     unused = math.ceil(equilibration / spacing)
-    frames = [run.advance(round(spacing / time_step), accept) for _ in range(unused + n_frames)]
+    frames = []
+    for k in range(unused + n_frames):
+        frames.append(run.advance(round(spacing / time_step), accept))
+        if report is not None:
+            report((k + 1) * n_frames / (unused + n_frames))
     return frames[unused:]
 
 
@@ -124,10 +134,11 @@ class _Run:
         seed: int,
     ) -> None:
         self._start = start
-        self._temperature = temperature
+        self._temperature, self._time_step = temperature, time_step
         self._rng = np.random.default_rng(seed)
         self._atoms = start.with_positions(start.positions).to_ase()
         self._atoms.calc = ReferenceCalculator(method)
+        self._ceiling = self._atoms.get_potential_energy() + self._most_energy()
         self._draw_velocities()
         self._dynamics = Langevin(
             self._atoms,
@@ -142,8 +153,7 @@ class _Run:
         """Return the labelled frame after `steps` time steps, from an accepted frame to an accepted one."""
         before = self._atoms.get_positions()
         for _ in range(MAX_RESTARTS):
-            self._dynamics.run(steps)
-            frame = self._frame()
+            frame = self._run(steps)
             if accept is None or accept(frame):
                 return frame
             self._atoms.set_positions(before)
@@ -153,9 +163,28 @@ class _Run:
             "give a shorter spacing, a lower temperature or another start"
         )
 
-    def _frame(self) -> Structure:
-        forces, energy = self._atoms.get_forces(), self._atoms.get_potential_energy()
+    def _run(self, steps: int) -> Structure:
+        try:
+            self._dynamics.run(steps)
+            forces, energy = self._atoms.get_forces(), float(self._atoms.get_potential_energy())
+        except (InputError, LabelingError) as error:
+            if NOT_FINITE not in str(error) and np.isfinite(self._atoms.get_positions()).all():
+                raise
+            raise self._unstable("positions or an energy that are not finite") from error
+        if energy > self._ceiling:
+            height = energy - self._ceiling + self._most_energy()
+            raise self._unstable(f"a potential energy {height:.3g} eV above the start")
         return self._start.with_positions(self._atoms.get_positions()).with_labels(energy, forces)
+
+    def _most_energy(self) -> float:
+        each = min(MOST_THERMAL_ENERGIES * BOLTZMANN * self._temperature, MOST_ENERGY)
+        return len(self._start) * each
+
+    def _unstable(self, found: str) -> LabelingError:
+        return LabelingError(
+            f"the dynamics is unstable: {found}, where {self._most_energy():.3g} eV at most are expected; shorten "
+            f"initial.time_step ({self._time_step:g} fs) or lower initial.temperature ({self._temperature:g} K)"
+        )
 
     def _draw_velocities(self) -> None:
         MaxwellBoltzmannDistribution(self._atoms, temperature_K=self._temperature, rng=self._rng)

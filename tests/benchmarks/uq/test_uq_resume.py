@@ -59,9 +59,17 @@ def test_more_is_taken_and_less_is_not(begun, plan):
 
 def test_a_folder_of_something_else(plan, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
+    (tmp_path / ".uqcv-4194304.of another").write_text("")
     with pytest.raises(InputError, match=r"holds thesis\.tex and is no comparison; a new folder is expected"):
         begin(described(plan, SIZES), tmp_path)
-    assert not (tmp_path / "settings.json").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.tex", ".uqcv-4194304.of another"}
+
+
+def test_a_folder_of_a_run_that_was_killed_at_once(plan, tmp_path):
+    (tmp_path / ".uqcv-4194304.settings.json").write_text("")
+    (tmp_path / ".lock").write_text("")
+    begin(described(plan, SIZES), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"settings.json", ".lock"}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"seeds": 3}'])

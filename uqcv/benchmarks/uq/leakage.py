@@ -49,8 +49,7 @@ def require_different_rows(path: Path, rows: Sequence[int], others: Sequence[int
         raise InputError(f"{path}: row {twice[0]} is there more than once; give each row once")
     if shared := sorted(set(rows) & set(others)):
         raise InputError(
-            f"{path}: row {shared[0]} is in {other} too ({len(shared)} rows are); rows that only one of them has "
-            "are expected"
+            f"{path}: row {shared[0]} is in {other} too, of {len(shared)} shared in all; give each row to one of them"
         )
 
 

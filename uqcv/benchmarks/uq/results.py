@@ -12,7 +12,7 @@ from uqcv.benchmarks.speed import describe_machine
 from uqcv.benchmarks.uq.cost import time_methods
 from uqcv.benchmarks.uq.places import IN_DOMAIN, MADE_AGAIN, OUT_OF_DOMAIN, test_place
 from uqcv.benchmarks.uq.plan import Plan
-from uqcv.benchmarks.uq.scores import Pair, read_calibration, read_tested
+from uqcv.benchmarks.uq.scores import Pair, Scores, read_calibration, read_tested
 from uqcv.benchmarks.uq.split import Split
 from uqcv.benchmarks.uq.statistics import UNITS, covered, differences, judge, pooled_coverage, resampled, summarise
 from uqcv.files import read_json, write_json
@@ -90,28 +90,29 @@ def _add(found: Collected, plan: Plan, splits: Sequence[Split], name: str, parts
     # The same draws for all seeds: where they are tested on the same frames, those do not become more by that.
     seed = derive_seed(0, "bootstrap", name)
     draws = {method: [resampled(*pair, seed) for pair in own] for method, own in pairs.items()}
-    results["sets"][f"{size}, {name}"] = _sizes(splits, pairs[plan.methods[0]])
+    results["sets"][f"{size}, {name}"] = sizes_of(splits, pairs[plan.methods[0]])
     for method in pairs:
         said = {**where, "method": method}
         summary = summarise(rows[method], draws[method])
         results["metrics"].append({**said, "seeds": len(splits), "metrics": summary})
-        results["coverage"].append({**said, "kinds": _coverage(pairs[method])})
+        results["coverage"].append({**said, "kinds": coverage_of(pairs[method])})
     if REFERENCE in pairs:
         results["differences"] += [{**where, **row} for row in differences(draws, rows, REFERENCE)]
 
 
-def _sizes(splits: Sequence[Split], pairs: Sequence[Pair]) -> dict[str, Any]:
+def sizes_of(splits: Sequence[Split], pairs: Sequence[Pair]) -> dict[str, Any]:
     """Return how many frames each part has with each seed, which may be fewer than were asked for."""
     parts = {part: [len(one.parts[part]) for one in splits] for part in ("training", "validation", "calibration")}
     tested = [test for _, test in pairs]
     return {**parts, "frames": [len(t.counts) for t in tested], "independent": _independent(tested)}
 
 
-def _independent(tested: Sequence[Any]) -> int:
+def _independent(tested: Sequence[Scores]) -> int:
     return len({group for test in tested for group in test.groups.tolist()})
 
 
-def _coverage(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
+def coverage_of(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
+    """Return the coverage of frames and atoms over all seeds, by each kind of calibration; see `pooled_coverage`."""
     shares, tested = [covered(*pair) for pair in pairs], [test for _, test in pairs]
     counts = {"frame": [len(t.counts) for t in tested], "atom": [len(t.atomic) for t in tested]}
     independent = _independent(tested)

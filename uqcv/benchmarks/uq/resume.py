@@ -12,10 +12,11 @@ from uqcv.benchmarks.uq.split import Sizes
 from uqcv.config import first_difference
 from uqcv.errors import InputError
 from uqcv.files import read_json, write_json
-from uqcv.folders import LOCK_FILE, remove_leftovers
+from uqcv.folders import LOCK_FILE, remove_leftovers, temporary_name
 
 PATHS = ("files", "other_files", "train_index", "test_index")  # typed so or so, they are the same data
 GROWING = ("seeds", "training_sizes", "methods")  # more of them leave what is done as it is
+OURS = (LOCK_FILE, temporary_name("").split("-")[0])  # what a run leaves that was killed at once
 ANOTHER = "another --out"
 
 
@@ -34,15 +35,15 @@ def begin(settings: dict[str, Any], folder: Path) -> None:
     InputError
         If the folder holds another comparison, or something else.
     """
-    remove_leftovers(folder)
     path = folder / "settings.json"
     if path.is_file():
-        before = read_json(path, f"it is that of a comparison; give {ANOTHER} or remove the folder")
+        before = read_json(path, f"give {ANOTHER} or remove the folder")
         if not (isinstance(before, dict) and set(before) == set(settings)):
             raise InputError(f"{path}: is not that of a comparison by this uqcv; give {ANOTHER} or remove the folder")
         _require_same(before, settings, folder)
-    elif others := sorted(p.name for p in folder.iterdir() if p.name != LOCK_FILE):
+    elif others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(OURS)):
         raise InputError(f"{folder}: holds {others[0]} and is no comparison; a new folder is expected: give {ANOTHER}")
+    remove_leftovers(folder)
     write_json(path, settings)
 
 

@@ -53,7 +53,9 @@ def _load_arrays(path: Path) -> dict[str, NDArray]:
 def _require_fitting(path: Path, arrays: dict[str, NDArray]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind not in "iuf":
-            raise InputError(f"{path}: {name} are {array.dtype.name}; real numbers are expected, write the file again")
+            raise InputError(
+                f"{path}: {name} are of type {array.dtype.name}; real numbers are expected, write the file again"
+            )
     coords = arrays["coords"]
     if coords.ndim != 3 or coords.shape[2] != 3 or not len(coords):
         raise InputError(f"{path}: coords of shape {coords.shape} were given; (frames, atoms, 3) is expected")
@@ -62,6 +64,6 @@ def _require_fitting(path: Path, arrays: dict[str, NDArray]) -> None:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise InputError(
-                f"{path}: {name} of shape {arrays[name].shape} were given; with coords of shape {coords.shape} "
-                f"{shape} is expected"
+                f"{path}: {name} of shape {arrays[name].shape} were given; {shape} is expected with "
+                f"coords of shape {coords.shape}"
             )

@@ -123,6 +123,8 @@ def _do(
 ) -> int:
     """Do what is not done, and note the time; return how many items that were."""
     left = [item for item in items if not item.is_done]
+    if not left:
+        return 0
     with progress(title.format(len(left)), len(left) * steps) as update:
 
         def shown(done: float, note: str) -> None:
