@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from uqcv.analysis.style import BLACK, QUIET, WIDTH, new_figure, styled
+from uqcv.analysis.style import BLACK, QUIET, STYLE, WIDTH, new_figure, styled
 from uqcv.benchmarks.uq.scores import Pair, Scores
 from uqcv.benchmarks.uq.statistics import deviations
 from uqcv.benchmarks.uq.tables import number
@@ -45,7 +45,7 @@ def save_figures(pairs: Pairs, folder: Path, stem: str, test: str) -> list[Path]
     for name, figure in drawn.items():
         path = folder / f"{stem}-{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.suptitle(_title(test, seeds.get(name, own)), fontsize="medium")
+        figure.suptitle(_title(test, seeds.get(name, own)), fontsize=STYLE["axes.titlesize"], wrap=True)
         figure.savefig(path)
         paths.append(path)
     return paths

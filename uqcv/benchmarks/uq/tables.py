@@ -23,7 +23,7 @@ LEGEND = """\
   errors, 1 at best, 0.5 by chance. Retention: share of what leaving out the worst first would gain, 1 at best.
 - Miscal. area: between expected and observed shares of force components within each interval, 0 at best, 0.5 at worst.
   NLL: negative log-likelihood of a force component (errors in eV/Å), lower is better. Sharpness: root mean square of
-  expected errors, lower is better among calibrated ones. Force MAE: of components, lower is better.
+  the expected deviations of force components, lower is better among calibrated ones. Force MAE: of force components.
 - Coverage: share of errors below a bound made for 90 %; best is 90 %.
 """
 
