@@ -32,11 +32,14 @@ class Clock:
         """Seconds of earlier runs."""
         return self._before
 
-    def note(self) -> float:
+    def note(self) -> None:
+        """Write the seconds so far, unless it was done a moment ago."""
+        if self._timer() - self._written >= self._between:
+            self.total()
+
+    def total(self) -> float:
         """Write and return the seconds so far."""
-        now = self._timer()
-        seconds = self._before + now - self._start
-        if now - self._written >= self._between:
-            write_json(self._path, {"seconds": seconds})
-            self._written = now
+        self._written = self._timer()
+        seconds = self._before + self._written - self._start
+        write_json(self._path, {"seconds": seconds})
         return seconds
