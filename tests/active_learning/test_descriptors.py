@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uqcv.active_learning.descriptors import counted, distance_descriptor, structure_descriptor
+from uqcv.active_learning.descriptors import (
+    counted,
+    distance_descriptor,
+    structure_descriptor,
+    torsion_descriptor,
+)
 from uqcv.errors import InputError
-from uqcv.simulation.torsions import backbone_torsions, bond_pairs, turn
+from uqcv.simulation.torsions import backbone_torsions, bond_pairs, heavy_torsions, torsion_angle, turn
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -58,3 +63,11 @@ def test_a_conformer_is_farther_than_a_vibration(frames, force_field):
 def test_small_molecules_count_all_their_atoms():
     assert counted([7, 1, 1, 1]).tolist() == [0, 1, 2, 3]
     assert counted([8, 6, 1, 7]).tolist() == [0, 1, 3]
+
+
+def test_torsions_are_told_by_cosine_and_sine(molecule, rotation, force_field):
+    torsions = heavy_torsions(force_field.topology)
+    angles = np.radians([torsion_angle(molecule.positions, t) for t in torsions])
+    found = torsion_descriptor(molecule.positions, torsions)
+    np.testing.assert_allclose(found, np.concatenate([np.cos(angles), np.sin(angles)]), atol=1e-12)
+    np.testing.assert_allclose(torsion_descriptor(molecule.positions @ rotation.T + 1, torsions), found, atol=1e-12)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from uqcv.active_learning.harvesting import describes_by_distances, descriptors, harvest, read_walkers
+from uqcv.active_learning.harvesting import describer, harvest, read_walkers
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.errors import InputError
 from uqcv.files import read_json
+from uqcv.simulation.torsions import heavy_torsions
 from uqcv.structures import read_structures
 
 EASY = HarvestSettings(quantile=0.0, max_error=1e6, max_frames=100, duplicate_tolerance=0.0)
@@ -35,9 +36,11 @@ def training(paths):
 
 
 @pytest.fixture
-def take(model, training, guard):
+def take(model, training, guard, force_field):
+    torsions = heavy_torsions(force_field.topology)
+
     def harvested(frames, settings=EASY, ceiling=1e9, component="mean"):
-        return harvest(model, frames, training, guard, ceiling, component, settings)
+        return harvest(model, frames, training, guard, ceiling, component, settings, None, torsions)
 
     return harvested
 
@@ -119,22 +122,36 @@ def test_nothing_at_all(take):
     assert (result.structures, result.funnel.left, result.problems) == ([], {"frames": 0}, {})
 
 
-@pytest.mark.parametrize(("by_distances", "length"), [(False, 2 * 8 * 4), (True, 45)])
-def test_descriptors_tell_structures_apart(model, walked, by_distances, length):
-    points = descriptors(model, walked[:4], by_distances)
+TORSIONS = [(0, 4, 6, 8), (4, 6, 8, 14)]
+
+
+@pytest.mark.parametrize(("kind", "length"), [("features", 2 * 8 * 4), ("distances", 45), ("torsions", 4)])
+def test_descriptors_tell_structures_apart(model, walked, kind, length):
+    describe = describer(kind, model, walked, TORSIONS)
+    points = describe(walked[:4])
     assert points.shape == (4, length)
-    np.testing.assert_allclose(points[2], descriptors(model, [walked[2]], by_distances)[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(points[2], describe([walked[2]])[0], rtol=1e-5, atol=1e-6)
     assert len(np.unique(points.round(9), axis=0)) == 4
 
 
-def test_what_describes_by_default(walked, crystals):
-    assert describes_by_distances("auto", walked) and describes_by_distances("distances", walked)
-    assert not describes_by_distances("features", walked)
-    assert not describes_by_distances("auto", crystals)
-    with pytest.raises(InputError, match=r"harvest\.descriptor=distances was given, but the cell is periodic"):
-        describes_by_distances("distances", crystals)
+def test_what_describes_by_default(model, walked, crystals, crystal_bundle):
+    for torsions, length in ((TORSIONS, 4), ([], 45)):
+        assert describer("auto", model, walked, torsions)(walked[:1]).shape == (1, length)
+    assert describer("auto", crystal_bundle, crystals, [])(crystals[:1]).shape == (1, 2 * 8 * 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("distances", "descriptor=distances was given, but the cell is periodic; give features"),
+        ("torsions", "descriptor=torsions was given, but the topology has no bonds with torsions"),
+    ],
+)
+def test_what_cannot_describe(model, walked, crystals, kind, words):
+    with pytest.raises(InputError, match=words):
+        describer(kind, model, crystals, [])
     with pytest.raises(InputError, match="but not all frames have the same atoms; give features"):
-        describes_by_distances("distances", [walked[0], crystals[0]])
+        describer(kind, model, [walked[0], crystals[0]], TORSIONS)
 
 
 def test_the_campaign_wrote_the_same(paths, take, walked, tiny):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from openmm import app
 
 from uqcv.errors import InputError
-from uqcv.simulation.torsions import backbone_torsions, bond_pairs, rotatable_bonds, torsion_angle, turn
+from uqcv.simulation.torsions import backbone_torsions, bond_pairs, heavy_torsions, rotatable_bonds, torsion_angle, turn
 
 ANGLES = st.floats(-179.0, 179.0)
 
@@ -73,3 +73,13 @@ def test_rings_do_not_turn():
     for a, b in ((0, 1), (1, 2), (2, 3), (3, 0), (0, 4), (4, 5), (5, 6)):
         topology.addBond(atoms[a], atoms[b])
     assert {frozenset((b.fixed, b.moving)) for b in rotatable_bonds(topology)} == {frozenset((0, 4)), frozenset((4, 5))}
+
+
+def test_torsions_of_heavy_atoms(force_field):
+    """Phi, psi and both amides; methyl groups have none."""
+    torsions = heavy_torsions(force_field.topology)
+    phi_and_psi = backbone_torsions(force_field.topology).values()
+    middles = [t[1:3] for t in torsions]
+    assert len(torsions) == 4 and {t[1:3] for t in phi_and_psi} < set(middles)
+    amides = [abs(torsion_angle(force_field.structure.positions, t)) for t in (torsions[0], torsions[-1])]
+    assert all(a > 170 or a < 10 for a in amides)

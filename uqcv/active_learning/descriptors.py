@@ -41,6 +41,30 @@ def distance_descriptor(positions: ArrayLike, numbers: ArrayLike) -> Floats:
     return np.asarray(pdist(np.asarray(positions, dtype=np.float64)[counted(numbers)]))
 
 
+def torsion_descriptor(positions: ArrayLike, torsions: ArrayLike) -> Floats:
+    """Describe a molecule by the cosine and the sine of its torsions.
+
+    They hardly change in vibrations and by up to 2 from one conformer to another, in which bonds and angles stay.
+
+    Parameters
+    ----------
+    positions
+        Shape (n, 3), in any unit of length.
+    torsions
+        Four atoms each, shape (t, 4).
+
+    Returns
+    -------
+    Shape (2 t,).
+    """
+    corners = np.asarray(positions, dtype=np.float64)[np.asarray(torsions)]
+    b1, b2, b3 = np.moveaxis(np.diff(corners, axis=1), 1, 0)
+    normal = np.cross(b2, b3)
+    sine, cosine = np.linalg.norm(b2, axis=1) * (b1 * normal).sum(axis=1), (np.cross(b1, b2) * normal).sum(axis=1)
+    length = np.hypot(sine, cosine)
+    return np.concatenate([cosine / length, sine / length])
+
+
 def structure_descriptor(features: ArrayLike, numbers: ArrayLike, elements: Sequence[int] | None = None) -> Floats:
     """Describe structures by the mean and the standard deviation of the features over the atoms of each element.
 

@@ -28,6 +28,7 @@ from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
+from uqcv.simulation.torsions import heavy_torsions
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure, read_structures, write_structures
 
@@ -170,6 +171,7 @@ class Generation:
                 settings.bias.component,
                 self.config.harvest,
                 update,
+                heavy_torsions(read_topology(self.campaign.topology)),
             )
         self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
         if result.structures:

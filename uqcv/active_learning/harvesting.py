@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uqcv.active_learning.descriptors import MOST_ATOMS, counted, distance_descriptor, structure_descriptor
+from uqcv.active_learning.descriptors import (
+    MOST_ATOMS,
+    counted,
+    distance_descriptor,
+    structure_descriptor,
+    torsion_descriptor,
+)
 from uqcv.active_learning.selection import DescriptorName, Funnel, HarvestSettings, select, threshold_from_calibration
 from uqcv.analysis.trajectories import read_trajectory
 from uqcv.colvars.batch import evaluate_batches
@@ -20,9 +27,13 @@ from uqcv.colvars.fitting import evaluate_frames
 from uqcv.errors import InputError
 from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
+from uqcv.simulation.torsions import Torsion
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling
+
+Describe = Callable[[Sequence[Structure]], NDArray[np.float64]]
+DIFFERENT = "not all frames have the same atoms"
 
 
 @dataclass(frozen=True)
@@ -66,11 +77,12 @@ def harvest(
     component: Pooling,
     settings: HarvestSettings,
     report: Update | None = None,
+    torsions: Sequence[Torsion] = (),
 ) -> Harvest:
     """Select frames: unsure, physical, new, and different from one another.
 
     A frame is unsure if its uncertainty exceeds that of a share `settings.quantile` of the held-out frames, which
-    the potential has never seen but which are of the kind that it knows. Frames are told apart by `descriptors`.
+    the potential has never seen but which are of the kind that it knows. Frames are told apart as `describer` says.
 
     Parameters
     ----------
@@ -90,11 +102,13 @@ def harvest(
         Quantile, tolerance, number.
     report
         Called with the number of frames evaluated.
+    torsions
+        Of the molecule, see `heavy_torsions`.
     """
     threshold = threshold_from_calibration(bundle.settings.distributions[component].held_out, settings.quantile)
     if not frames:
         return Harvest([], Funnel().then("frames", 0), threshold, {})
-    by_distances = describes_by_distances(settings.descriptor, [*frames, *training])
+    describe = describer(settings.descriptor, bundle, [*frames, *training], torsions)
     energies, values = _evaluate(bundle, frames, component, report)
     problems = [guard.problem(s.positions, s.cell) for s in frames]
     too_high = energies > energy_ceiling
@@ -104,8 +118,8 @@ def harvest(
         settings = settings.model_copy(update={"ceiling": ceiling})
     chosen, funnel = select(
         values,
-        descriptors(bundle, frames, by_distances),
-        descriptors(bundle, training, by_distances),
+        describe(frames),
+        describe(training),
         threshold,
         settings,
         np.array([p is None for p in problems]),
@@ -123,37 +137,53 @@ def _evaluate(
     return evaluated.energies, evaluated.pooled[component]
 
 
-def descriptors(bundle: Bundle, structures: Sequence[Structure], by_distances: bool) -> NDArray[np.float64]:
-    """Return one descriptor per structure, shape (k, D).
+def describer(
+    kind: DescriptorName, bundle: Bundle, structures: Sequence[Structure], torsions: Sequence[Torsion]
+) -> Describe:
+    """Return what describes structures so that they can be told apart: an array of shape (k, D) of k of them.
 
-    It is made of the distances between heavy atoms, or of what the uncertainty sees of latent features: along its
-    directions, if it has any, in which vibrations hardly count.
+    Parameters
+    ----------
+    kind
+        What is asked for; by default torsions if the system has any, distances if it is a molecule, or else features.
+    bundle
+        Gives features.
+    structures
+        All that will be described.
+    torsions
+        Of the molecule.
+
+    Raises
+    ------
+    InputError
+        If what was asked for cannot be.
     """
-    if by_distances:
-        return np.stack([distance_descriptor(s.positions, s.numbers) for s in structures])
+    first = structures[0].numbers
+    same = all(np.array_equal(s.numbers, first) for s in structures)
+    is_molecule = same and not structures[0].is_periodic
+    if kind == "torsions" or (kind == "auto" and is_molecule and torsions):
+        if not (same and torsions):
+            raise _impossible(kind, "the topology has no bonds with torsions" if same else DIFFERENT)
+        return lambda chosen: np.stack([torsion_descriptor(s.positions, torsions) for s in chosen])
+    if kind == "distances" or (kind == "auto" and is_molecule and len(counted(first)) <= MOST_ATOMS):
+        if not is_molecule:
+            raise _impossible(kind, "the cell is periodic" if same else DIFFERENT)
+        return lambda chosen: np.stack([distance_descriptor(s.positions, s.numbers) for s in chosen])
+    return partial(_by_features, bundle)
+
+
+def _impossible(kind: str, reason: str) -> InputError:
+    return InputError(f"harvest.descriptor={kind} was given, but {reason}; give features")
+
+
+def _by_features(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:
+    """Describe by what the uncertainty sees of features: along its directions, if it has any."""
     features = bundle.model.described(torch.as_tensor(latent_features(bundle.potential, structures))).numpy()
     ends = np.cumsum([len(s) for s in structures])[:-1]
     known = bundle.settings.elements
     return np.stack(
         [structure_descriptor(f, s.numbers, known) for f, s in zip(np.split(features, ends), structures, strict=True)]
     )
-
-
-def describes_by_distances(kind: DescriptorName, structures: Sequence[Structure]) -> bool:
-    """Return whether structures are told apart by distances: if asked to, or by default if they are one molecule.
-
-    Raises
-    ------
-    InputError
-        If that was asked for and cannot be.
-    """
-    first = structures[0].numbers
-    same = all(np.array_equal(s.numbers, first) for s in structures)
-    possible = same and not structures[0].is_periodic
-    if kind == "distances" and not possible:
-        problem = "the cell is periodic" if same else "not all frames have the same atoms"
-        raise InputError(f"harvest.descriptor=distances was given, but {problem}; give features")
-    return possible and kind != "features" and (kind == "distances" or len(counted(first)) <= MOST_ATOMS)
 
 
 def _counts(problems: Sequence[str | None]) -> dict[str, int]:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-DescriptorName = Literal["auto", "distances", "features"]
+DescriptorName = Literal["auto", "torsions", "distances", "features"]
 
 # Distances that are held at once: 32 MB.
 _DISTANCES_AT_ONCE = 4_000_000
@@ -52,8 +52,8 @@ class HarvestSettings(BaseModel):
     )
     descriptor: DescriptorName = Field(
         default="auto",
-        description="What tells frames apart: distances between heavy atoms, or what the uncertainty sees of latent "
-        "features; auto: distances for a molecule",
+        description="What tells frames apart: torsions about all bonds between heavy atoms, distances between heavy "
+        "atoms, or what the uncertainty sees of latent features; auto: the first of these that there is",
     )
     max_frames: int = Field(default=50, ge=1, description="Frames that are labelled per generation, at most (count)")
     fill: bool = Field(

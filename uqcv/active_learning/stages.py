@@ -37,6 +37,7 @@ from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
 from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
+from uqcv.simulation.torsions import heavy_torsions
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.simulation.walker import WalkerEnd
 from uqcv.structures import Structure, elements, read_structures, require_elements, write_structures
@@ -160,7 +161,8 @@ def harvest_walkers(
     require_writable(out)
     model = Bundle.load(bundle)
     reference = read_trajectory(topology, topology)[0]
-    guard = MoleculeGuard.from_structure(reference, topology_bonds(read_topology(topology)) or None, sampling.validity)
+    atoms = read_topology(topology)
+    guard = MoleculeGuard.from_structure(reference, topology_bonds(atoms) or None, sampling.validity)
     frames, seen = read_walkers(walkers, topology), read_structures(training)
     for structures, source in (([reference], topology), (seen, training)):
         require_elements(structures, model.settings.elements, source)
@@ -168,7 +170,9 @@ def harvest_walkers(
         raise InputError(f"{walkers}: no walker-*/trajectory.dcd with frames; give a folder that `uqcv sample` wrote")
     ceiling = model.settings.lowest_energy + sampling.max_energy
     with progress("harvest", len(frames)) as update:
-        result = harvest(model, frames, seen, guard, ceiling, sampling.bias.component, settings, update)
+        result = harvest(
+            model, frames, seen, guard, ceiling, sampling.bias.component, settings, update, heavy_torsions(atoms)
+        )
     if result.structures:
         write_structures(out, result.structures)
     return result

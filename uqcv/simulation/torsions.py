@@ -136,6 +136,24 @@ def rotatable_bonds(topology: app.Topology) -> list[RotatableBond]:
     return found
 
 
+def heavy_torsions(topology: app.Topology) -> list[Torsion]:
+    """Return a torsion for each bond between heavy atoms that both have another heavy neighbour, in rings too.
+
+    Of several neighbours the first one counts: for the others all turns are the same.
+    """
+    is_heavy = [atom.element.symbol != "H" for atom in topology.atoms()]
+    bonds = [(a, b) for a, b in bond_pairs(topology) if is_heavy[a] and is_heavy[b]]
+    neighbours: list[set[int]] = [set() for _ in is_heavy]
+    for a, b in bonds:
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    return [
+        (min(neighbours[a] - {b}), a, b, min(neighbours[b] - {a}))
+        for a, b in sorted((min(bond), max(bond)) for bond in bonds)
+        if len(neighbours[a]) > 1 and len(neighbours[b]) > 1
+    ]
+
+
 def _is_amide(a: int, b: int, elements: list[str], neighbours: list[set[int]]) -> bool:
     if {elements[a], elements[b]} != {"C", "N"}:
         return False
