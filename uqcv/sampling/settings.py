@@ -61,7 +61,7 @@ class ProposalSettings(BaseModel):
     frames: int = Field(500, ge=1, le=1_000_000, description="structures per generation")
     atom_displacement: float = Field(0.05, gt=0, description="standard deviation of each coordinate, Å")
     attack_steps: int = Field(60, ge=1, description="steps of adversarial ascent")
-    attack_temperature: float = Field(1000.0, gt=0, description="of the likelihood that an attack keeps, K")
+    attack_temperature: float = Field(5000.0, gt=0, description="of the likelihood that an attack keeps, K")
     atom_rate: float = Field(0.01, gt=0, description="learning rate of an attack on atoms, Å")
     torsion_rate: float = Field(0.05, gt=0, description="learning rate of an attack on torsions, rad")
     batch: int = Field(64, ge=1, description="structures that are attacked at once")
