@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uqcv.colvars.batch import BatchedUncertainty
+from uqcv.colvars.batches import BatchedUncertainty
 from uqcv.sampling.adversarial import attack, log_likelihood_times_uncertainty
 from uqcv.sampling.coordinates import AtomDisplacements
 

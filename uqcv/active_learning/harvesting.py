@@ -20,7 +20,7 @@ from uqcv.active_learning.descriptors import (
 )
 from uqcv.active_learning.selection import DescriptorName, Funnel, HarvestSettings, select, threshold_from_calibration
 from uqcv.analysis.trajectories import read_trajectory
-from uqcv.colvars.batch import evaluate_batches
+from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames

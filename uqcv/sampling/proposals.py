@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from uqcv.colvars.batch import BatchedUncertainty
+from uqcv.colvars.batches import BatchedUncertainty
 from uqcv.colvars.bundle import Bundle
 from uqcv.errors import InputError
 from uqcv.files import digest, write_json

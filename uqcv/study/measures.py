@@ -13,7 +13,7 @@ from uqcv.active_learning.state import CampaignFolder
 from uqcv.analysis.campaign import Campaign, Generation, read_campaign
 from uqcv.analysis.perturbation import perturbed_map
 from uqcv.analysis.ramachandran import RELEVANT_CEILING, histogram, ramachandran_angles
-from uqcv.colvars.batch import evaluate_batches
+from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.files import read_json, read_yaml, write_json

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uqcv.colvars.batch import BatchedUncertainty, evaluate_batches
+from uqcv.colvars.batches import BatchedUncertainty, evaluate_batches
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError, UnknownElementError
