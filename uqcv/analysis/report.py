@@ -66,7 +66,7 @@ def _page(campaign: Campaign, rows: list[dict[str, Any]], written: list[Path], p
     settings = campaign.folder / "config.yaml"
     if settings.is_file():
         sections.append(Section("Settings", preformatted(settings.read_text(encoding="utf-8"))))
-    return write_page(path, campaign.folder.name, sections)
+    return write_page(path, "Campaign", sections)
 
 
 def _save(figure: Figure, path: Path) -> Path:

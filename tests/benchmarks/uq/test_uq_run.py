@@ -93,6 +93,7 @@ def test_looking_at_what_is_done_takes_no_part_in_its_time(compared, plan):
     assert scored == looked > compared[1]["settings"]["wall_seconds"]
 
 
+@pytest.mark.slow  # trains a comparison three times over
 def test_more_seeds_and_sizes_extend_a_comparison(compared, plan, tmp_path):
     folder = tmp_path / "extended"
     shutil.copytree(compared[0], folder)
