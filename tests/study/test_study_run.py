@@ -72,9 +72,18 @@ def test_the_page_needs_no_network(study, studied):
     paths = write_study_report(study, studied)
     page = paths[0].read_text()
     assert "http" not in page.replace("http-equiv", "") and page.count("data:image/png;base64,") == 3
-    for word in ("plain", "turned", "What came of it", "First visits", "labels to 95 %"):
+    for word in ("plain", "turned", "What came of it", "Gap to the expert", "First visits", "labels to 95 %"):
         assert word in page
-    assert "| plain | 1 |" in paths[1].read_text()
+    tables = paths[1].read_text()
+    assert "| plain | 1 |" in tables
+    gap = tables.split("### Gap to the expert")[1].split("###")[0]
+    assert "| sampler minus turned |" in gap and "\n| plain |" in gap and "| turned |" not in gap
+
+
+def test_an_expert_that_is_not_measured_is_not_compared_with(study, studied, tmp_path):
+    shutil.copytree(studied / "campaigns" / "plain", tmp_path / "campaigns" / "plain")
+    tables = write_study_report(study, tmp_path)[1].read_text()
+    assert "| plain | 1 |" in tables and "Gap to the expert" not in tables
 
 
 def test_nothing_to_report(study, tmp_path):

@@ -17,7 +17,7 @@ from uqcv.study.figures import figures
 from uqcv.study.oracle import BASIN_CEILING
 from uqcv.study.run import read_measures
 from uqcv.study.settings import StudySettings, campaigns
-from uqcv.study.tables import Rows, budgets, crossings, outcome
+from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, outcome
 
 Titled = dict[str, tuple[list[str], Rows]]
 NOTE = (
@@ -39,8 +39,7 @@ def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
         raise InputError(f"{folder}: no campaign has been measured; give the folder of a study that has run")
     free_energy = _free_energy(study, folder)
     n_relevant = 0 if free_energy is None else int((free_energy < RELEVANT_CEILING).sum())
-    tables: Titled = {"What came of it": outcome(study, samplers, n_relevant)}
-    tables |= budgets(samplers, n_relevant)
+    tables = _tables(study, samplers, n_relevant)
     if free_energy is not None:
         tables["First visits"] = crossings(samplers, _names(free_energy))
     drawings = list(figures(samplers, n_relevant))
@@ -53,6 +52,13 @@ def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
     sections += [Section("Settings", preformatted(yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)))]
     write_text(folder / "tables.md", _markdown(tables))
     return [write_page(folder / "report.html", study.name, sections), folder / "tables.md"]
+
+
+def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled:
+    tables: Titled = {"What came of it": outcome(study, samplers, n_relevant)}
+    if study.expert is not None and study.expert in samplers and len(samplers) > 1:
+        tables["Gap to the expert"] = gaps(samplers, study.expert, n_relevant)
+    return tables | budgets(samplers, n_relevant)
 
 
 def _free_energy(study: StudySettings, folder: Path) -> NDArray[np.float64] | None:

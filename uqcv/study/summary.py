@@ -38,6 +38,17 @@ class Spread:
             return f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} ({self.least:.{digits}f}-{self.most:.{digits}f})"
 
+    def beyond(self, other: Spread) -> str:
+        """Return how far this is above the mean of another, and its range from there; `-` if one is not known.
+
+        >>> Spread.of([1.0, 2.0, 6.0]).beyond(Spread.of([2.0, 4.0]))
+        '+0.0 (-2.0 to +3.0)'
+        """
+        mean, least, most = (value - other.mean for value in (self.mean, self.least, self.most))
+        if not np.isfinite(mean):
+            return "-"
+        return f"{mean:+z.1f}" if least == most else f"{mean:+z.1f} ({least:+z.1f} to {most:+z.1f})"
+
 
 def last(measures: Measures) -> dict[str, Any]:
     """Return the measures of the last generation."""
@@ -61,10 +72,9 @@ def most_labels(measures: Measures) -> int:
     return len(measures["covered"]) - 1
 
 
-def coverage_after(measures: Measures, labels: int, n_relevant: int) -> float:
+def coverage_after(measures: Measures, labels: float, n_relevant: int) -> float:
     """Return the share of the relevant bins that hold an initial frame or one of the first `labels`."""
-    covered = measures["covered"]
-    return float(covered[min(labels, len(covered) - 1)]) / n_relevant
+    return float(measures["covered"][int(min(labels, most_labels(measures)))]) / n_relevant
 
 
 def over_seeds(seeds: Seeds, value: Any) -> Spread:

@@ -47,6 +47,36 @@ def budgets(samplers: Samplers, n_relevant: int) -> dict[str, tuple[list[str], R
     return tables
 
 
+def gaps(samplers: Samplers, expert: str, n_relevant: int) -> tuple[list[str], Rows]:
+    """Return how far each other sampler is from the expert: at the most labels that all of both asked for, and last.
+
+    Means over seeds, and their range, minus the mean of the expert.
+    """
+    quantities = ["covered, points", "MAE uniform, meV/Å", "map, kJ/mol"]
+    header = [f"sampler minus {expert}", "labels", *quantities, *(f"in the end: {name}" for name in quantities)]
+    best, rows = samplers[expert], []
+    for name, seeds in samplers.items():
+        if name != expert:
+            shared = min(last(m)["labels"] for m in (*seeds.values(), *best.values()))
+            rows.append([name, f"{shared:.0f}"])
+            for labels in (shared, np.inf):
+                pairs = zip(_after(seeds, labels, n_relevant), _after(best, labels, n_relevant), strict=True)
+                rows[-1] += [own.beyond(known) for own, known in pairs]
+    return header, rows
+
+
+def _after(seeds: Seeds, labels: float, n_relevant: int) -> list[Spread]:
+    """Return coverage and errors after so many labels, NaN where there is no such measure."""
+
+    def covered(measures: Measures) -> float:
+        return PERCENT * coverage_after(measures, labels, n_relevant) if n_relevant else np.nan
+
+    def error(key: str, factor: float = 1.0) -> Spread:
+        return over_seeds(seeds, lambda m: factor * (at_budget(m, "labels", labels) or {}).get(key, np.nan))
+
+    return [over_seeds(seeds, covered), error("test_force_mae", MEV), error("map_error")]
+
+
 def crossings(samplers: Samplers, minima: list[str]) -> tuple[list[str], Rows]:
     """Return the simulated time until each minimum was first visited, ps, and in how many campaigns it was."""
     rows = []
