@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from uqcv.sampling.bias import SHARED_TEMPLATE, TEMPLATES
-from uqcv.sampling.settings import BiasSettings, DynamicsName, SamplingSettings
+from uqcv.sampling.settings import PROPOSERS, BiasSettings, DynamicsName, SamplingSettings
 
 
 def test_every_sampler_has_a_template_or_needs_none(root):
@@ -40,6 +40,25 @@ def test_every_sampler_has_a_template_or_needs_none(root):
 def test_what_cannot_be_meant(wrong):
     with pytest.raises(ValidationError):
         SamplingSettings.model_validate(wrong)
+
+
+@pytest.mark.parametrize("sampler", PROPOSERS)
+def test_a_bias_that_would_be_ignored(sampler):
+    words = f"bias.template opes with sampler {sampler}: a sampler with dynamics is expected"
+    with pytest.raises(ValidationError, match=words):
+        SamplingSettings(sampler=sampler, bias=BiasSettings(template="opes"))
+    SamplingSettings(sampler="unbiased", bias=BiasSettings(template="opes"))
+
+
+def test_an_attack_needs_a_pooling_without_positions():
+    bias = BiasSettings(component="local_mean_max")
+    for sampler in ("adversarial_atoms", "adversarial_torsions"):
+        words = f"bias.component local_mean_max with sampler {sampler}: one of mean, max, smooth_max is expected"
+        with pytest.raises(ValidationError, match=words):
+            SamplingSettings(sampler=sampler, bias=bias)
+        assert SamplingSettings(sampler=sampler, bias=BiasSettings(component="max")).attacks
+    for sampler in ("random_atoms", "metadynamics"):
+        assert not SamplingSettings(sampler=sampler, bias=bias).attacks
 
 
 def test_settings_do_not_change():

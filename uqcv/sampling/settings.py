@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from uqcv.simulation.validity import ValiditySettings
-from uqcv.uncertainty.pooling import Pooling
+from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling
 
 MOST_STEPS = 2**31 - 1  # what OpenMM counts in one call
 
@@ -123,6 +123,21 @@ class SamplingSettings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _bias_is_for_the_sampler(self) -> SamplingSettings:
+        """Refuse what a sampler without dynamics would not look at, or could not climb."""
+        if not self.has_dynamics and self.bias.template is not None:
+            raise ValueError(
+                f"bias.template {self.bias.template} with sampler {self.sampler}: a sampler with dynamics is expected, "
+                "or bias.template=null; others have no bias"
+            )
+        if self.attacks and self.bias.component not in GLOBAL_POOLINGS:
+            raise ValueError(
+                f"bias.component {self.bias.component} with sampler {self.sampler}: one of "
+                f"{', '.join(GLOBAL_POOLINGS)} is expected, which many structures at once can be attacked along"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _steps_can_be_counted(self) -> SamplingSettings:
         for name, time in (
             ("length", self.length),
@@ -139,6 +154,11 @@ class SamplingSettings(BaseModel):
     def has_dynamics(self) -> bool:
         """Whether walkers move by molecular dynamics."""
         return self.sampler not in PROPOSERS
+
+    @property
+    def attacks(self) -> bool:
+        """Whether structures climb the uncertainty."""
+        return self.sampler.startswith("adversarial")
 
     @property
     def n_starts(self) -> int:
