@@ -150,6 +150,8 @@ def test_what_describes_by_default(model, walked, crystals, crystal_bundle):
 def test_what_cannot_describe(model, walked, crystals, kind, words):
     with pytest.raises(InputError, match=words):
         describer(kind, model, crystals, [])
+    with pytest.raises(InputError, match=f"descriptor={kind} was given, but the cell is periodic; give features"):
+        describer(kind, model, crystals, TORSIONS)
     with pytest.raises(InputError, match="but not all frames have the same atoms; give features"):
         describer(kind, model, [walked[0], crystals[0]], TORSIONS)
 

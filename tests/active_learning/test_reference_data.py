@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from uqcv.active_learning import reference_data
-from uqcv.active_learning.reference_data import backbone_or_named, prepare, reference_frames
+from uqcv.active_learning.reference_data import prepare, reference_frames
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.errors import InputError
-from uqcv.simulation.topology import read_topology
 from uqcv.simulation.torsions import torsion_angle
 from uqcv.structures import read_structures, write_structures
 
@@ -100,13 +99,6 @@ def test_other_atoms(make_config, folder, crystals, tmp_path):
 def test_a_torsion_that_nobody_named(make_config, folder):
     with pytest.raises(InputError, match=r"initial.keep names the torsion omega; .*'phi', 'psi'"):
         prepare(make_config({"initial.keep": {"omega": [0, 1]}}), folder)
-
-
-def test_torsions_by_name(make_config, topology_path):
-    topology = read_topology(topology_path)
-    config = make_config({"system.torsions": {"a": [0, 1, 2, 3]}})
-    assert backbone_or_named(config, topology) == {"a": (0, 1, 2, 3)}
-    assert backbone_or_named(make_config({"system.torsions": None}), topology) == {}
 
 
 def test_masses_that_no_walker_can_have_are_refused_before_any_label(make_config, folder):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 
+from uqcv.active_learning.selection import DescriptorName
 from uqcv.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -19,6 +20,34 @@ def counted(numbers: ArrayLike) -> NDArray[np.int64]:
     """Return the indices of the heavy atoms, or of all atoms if there are fewer than three."""
     heavy = np.flatnonzero(np.asarray(numbers) != HYDROGEN)
     return heavy if len(heavy) > 2 else np.arange(np.size(numbers))
+
+
+def require_describable(kind: DescriptorName, is_periodic: bool, has_torsions: bool) -> None:
+    """Refuse a descriptor that a system does not have.
+
+    Parameters
+    ----------
+    kind
+        What is asked for.
+    is_periodic
+        Whether the system is; distances and torsions are not those of nearest images.
+    has_torsions
+        Whether its bonds have torsions, see `uqcv.simulation.torsions.heavy_torsions`.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    if kind == "torsions" and not has_torsions:
+        raise impossible(kind, "the topology has no bonds with torsions")
+    if kind in ("torsions", "distances") and is_periodic:
+        raise impossible(kind, "the cell is periodic")
+
+
+def impossible(kind: DescriptorName, reason: str) -> InputError:
+    """Return the error for a descriptor that cannot be."""
+    return InputError(f"harvest.descriptor={kind} was given, but {reason}; give features")
 
 
 def distance_descriptor(positions: ArrayLike, numbers: ArrayLike) -> Floats:

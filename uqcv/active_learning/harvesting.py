@@ -15,6 +15,8 @@ from uqcv.active_learning.descriptors import (
     MOST_ATOMS,
     counted,
     distance_descriptor,
+    impossible,
+    require_describable,
     structure_descriptor,
     torsion_descriptor,
 )
@@ -24,7 +26,6 @@ from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames
-from uqcv.errors import InputError
 from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
 from uqcv.simulation.torsions import Torsion
@@ -160,20 +161,16 @@ def describer(
     """
     first = structures[0].numbers
     same = all(np.array_equal(s.numbers, first) for s in structures)
+    if kind in ("torsions", "distances"):
+        if not same:
+            raise impossible(kind, DIFFERENT)
+        require_describable(kind, structures[0].is_periodic, bool(torsions))
     is_molecule = same and not structures[0].is_periodic
     if kind == "torsions" or (kind == "auto" and is_molecule and torsions):
-        if not (same and torsions):
-            raise _impossible(kind, "the topology has no bonds with torsions" if same else DIFFERENT)
         return lambda chosen: np.stack([torsion_descriptor(s.positions, torsions) for s in chosen])
     if kind == "distances" or (kind == "auto" and is_molecule and len(counted(first)) <= MOST_ATOMS):
-        if not is_molecule:
-            raise _impossible(kind, "the cell is periodic" if same else DIFFERENT)
         return lambda chosen: np.stack([distance_descriptor(s.positions, s.numbers) for s in chosen])
     return partial(_by_features, bundle)
-
-
-def _impossible(kind: str, reason: str) -> InputError:
-    return InputError(f"harvest.descriptor={kind} was given, but {reason}; give features")
 
 
 def _by_features(bundle: Bundle, structures: Sequence[Structure]) -> NDArray[np.float64]:

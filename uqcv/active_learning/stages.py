@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from uqcv.active_learning.beginning import backbone_or_named
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.networks import Places, train_networks
-from uqcv.active_learning.reference_data import backbone_or_named
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.analysis.evaluation import evaluate_trajectory
 from uqcv.analysis.trajectories import load_trajectory, read_trajectory, structures_of, write_bfactor_pdb

@@ -19,9 +19,9 @@ from uqcv.errors import InputError
 from uqcv.files import digest, write_json
 from uqcv.sampling.adversarial import Evaluate, attack
 from uqcv.sampling.coordinates import AtomDisplacements, Coordinates, TorsionDisplacements
-from uqcv.sampling.settings import ProposalSettings, ProposerName
+from uqcv.sampling.settings import ProposalSettings, ProposerName, SamplerName
 from uqcv.simulation.identity import require_same
-from uqcv.simulation.topology import read_topology
+from uqcv.simulation.topology import Topology, read_topology
 from uqcv.simulation.torsions import RotatableBond, rotatable_bonds
 from uqcv.simulation.trajectory import write_dcd
 from uqcv.simulation.walker import END_FILE, PLAN_FILE, TRAJECTORY_FILE, WalkerEnd
@@ -29,6 +29,11 @@ from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import BOLTZMANN
 
+# Samplers that turn bonds, and those that do the same to atoms.
+TURNING: dict[SamplerName, SamplerName] = {
+    "random_torsions": "random_atoms",
+    "adversarial_torsions": "adversarial_atoms",
+}
 START_NOISE = 0.01  # Å or rad; an attack starts so far away, for a symmetric structure has no gradient to follow
 
 
@@ -99,9 +104,7 @@ class ProposalPlan:
         write_json(self.folder / PLAN_FILE, self.identity())
         bundle, topology = Bundle.load(self.bundle), read_topology(self.topology)
         require_same({"model": bundle.short_hash}, {"model": self.model}, str(self.bundle))
-        bonds = rotatable_bonds(topology) if self.proposer.endswith("torsions") else None
-        if bonds == []:
-            raise InputError(f"{self.topology}: no bond that turns; give sampling.sampler={self._atomic_rival}")
+        bonds = bonds_to_turn(self.proposer, topology, self.topology)
         frames: list[Structure] = []
         for batch in self._batches():
             moved = self._propose(bundle, batch, bonds, len(frames), report).cpu().numpy()
@@ -111,10 +114,6 @@ class ProposalPlan:
         end = WalkerEnd("finished", True, 0, time.perf_counter() - begin, evaluations)
         write_json(self.folder / END_FILE, end.__dict__)
         return end
-
-    @property
-    def _atomic_rival(self) -> str:
-        return self.proposer.replace("torsions", "atoms")
 
     def _batches(self) -> list[tuple[Structure, ...]]:
         size = self.settings.batch
@@ -163,6 +162,31 @@ class ProposalPlan:
         if torsions:
             return random.uniform(-np.pi, np.pi, size=shape)
         return self.settings.atom_displacement * random.normal(size=shape)
+
+
+def bonds_to_turn(sampler: SamplerName, topology: Topology, path: Path) -> list[RotatableBond] | None:
+    """Return the bonds that a sampler turns, or None if it turns none.
+
+    Parameters
+    ----------
+    sampler
+        Any.
+    topology
+        Of the molecule.
+    path
+        Where it was read, for the error.
+
+    Raises
+    ------
+    InputError
+        If it turns bonds and the molecule has none that turn.
+    """
+    if sampler not in TURNING:
+        return None
+    bonds = rotatable_bonds(topology)
+    if not bonds:
+        raise InputError(f"{path}: no bond that turns; give sampling.sampler={TURNING[sampler]}")
+    return bonds
 
 
 def positive(evaluate: Evaluate, bundle: Bundle) -> Evaluate:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uqcv.active_learning.reference_data import Torsions, backbone_or_named, reference_frames
+from uqcv.active_learning.beginning import Torsions, backbone_or_named
+from uqcv.active_learning.reference_data import reference_frames
 from uqcv.analysis.perturbation import local_minima
 from uqcv.analysis.ramachandran import read_free_energy
 from uqcv.config import Config
