@@ -14,6 +14,7 @@ from uqcv.structures import read_structures
 from uqcv.study import run
 from uqcv.study.report import write_study_report
 from uqcv.study.run import read_measures, run_study
+from uqcv.study.settings import SamplerEntry
 
 
 def test_campaigns_of_a_seed_begin_alike(studied):
@@ -59,6 +60,16 @@ def test_what_is_done_is_not_done_again(study, studied, monkeypatch):
     monkeypatch.setattr("uqcv.study.measures.evaluate_frames", refuse)
     run_study(study, studied, processes=2)
     assert {p: p.stat().st_mtime_ns for p in studied.rglob("*.pt")} == before
+
+
+def test_a_sampler_that_is_added_later(study, studied, tmp_path):
+    copy = tmp_path / "runs"
+    shutil.copytree(studied, copy)
+    before = {p: p.stat().st_mtime_ns for p in copy.rglob("*.pt")}
+    later = SamplerEntry(settings={"sampling.sampler": "random_torsions", "sampling.proposals.frames": 4})
+    run_study(study.model_copy(update={"samplers": study.samplers | {"later": later}}), copy, processes=2)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert (copy / "campaigns" / "later" / "seed-3" / "measures.json").is_file()
 
 
 def test_another_study_is_refused(study, studied):

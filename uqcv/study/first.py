@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uqcv.active_learning.manager import Campaign
-from uqcv.active_learning.state import CampaignFolder
-from uqcv.config import Config
+from uqcv.active_learning.selection import HarvestSettings
+from uqcv.active_learning.state import CampaignFolder, CampaignState
+from uqcv.config import CampaignSettings, Config
 from uqcv.processes import output_to
+from uqcv.sampling.settings import SamplingSettings
 from uqcv.study.settings import Item
 
 # All that decides about reference data and the first potential.
@@ -28,11 +30,17 @@ class First:
     folder
         Where it runs.
     config
-        Of one of the campaigns that begin with it.
+        All that campaigns which begin with it have in common, and nothing of their samplers.
     """
 
     folder: Path
     config: Config
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is nothing left to do."""
+        state = CampaignFolder(self.folder).state
+        return state.is_file() and CampaignState.load(state).finished
 
 
 def firsts(items: Sequence[Item], folder: Path) -> list[First]:
@@ -45,14 +53,16 @@ def first_of(item: Item, folder: Path) -> First:
     """Return the first generation that a campaign begins with; `folder` is that of the study."""
     content = item.config.model_dump(mode="json", include=set(SECTIONS))
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-    return First(folder / "first" / f"seed-{item.seed}-{digest}", item.config)
+    # It never samples, and must be the same whichever of its campaigns is there when it is made or goes on.
+    plain = SamplingSettings(sampler="unbiased", hydrogen_mass=None)
+    own = {"sampling": plain, "harvest": HarvestSettings(), "campaign": CampaignSettings(generations=1)}
+    return First(folder / "first" / f"seed-{item.seed}-{digest}", item.config.model_copy(update=own))
 
 
 def run_first(first: First, progress: Callable[[int], None]) -> None:
     """Make it, or go on with it; what it says goes to a file beside its folder."""
-    only = first.config.campaign.model_copy(update={"generations": 1})
     with output_to(first.folder.with_suffix(".log")):
-        Campaign(first.config.model_copy(update={"campaign": only}), first.folder).run()
+        Campaign(first.config, first.folder).run()
     progress(1)
 
 

@@ -65,8 +65,8 @@ def _require_same(study: StudySettings, folder: Path) -> None:
 
 
 def _run_firsts(items: list[Item], folder: Path, processes: int) -> None:
-    needed = [first_of(item, folder) for item in items if not item.folder.exists()]
-    missing = [first for first in firsts(items, folder) if first in needed]
+    needed = firsts([item for item in items if not item.folder.exists()], folder)
+    missing = [first for first in needed if not first.is_made]
     if missing:
         with progress("first potentials", len(missing)) as update:
             run_in_processes(run_first, missing, processes, update, lambda first: str(first.folder))
