@@ -79,6 +79,41 @@ def test_another_study_is_refused(study, studied):
         run_study(study, studied, only=("opes",))
 
 
+def changed(study, sampler, **settings):
+    """The study with other settings of a sampler."""
+    entry = SamplerEntry(settings=study.samplers[sampler].settings | settings)
+    return study.model_copy(update={"samplers": study.samplers | {sampler: entry}})
+
+
+def test_other_settings_of_a_sampler_that_has_run_are_refused(study, studied):
+    before = {p: p.stat().st_mtime_ns for p in studied.rglob("*") if p.is_file()}
+    other = changed(study, "plain", **{"sampling.length": 70.0})
+    words = r"plain/seed-3 holds a campaign with another sampling\.length; give another --out, or remove it"
+    for only in ((), ("turned",)):
+        with pytest.raises(InputError, match=words):
+            run_study(other, studied, only)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert "70" not in (studied / "study.json").read_text()
+
+
+def test_campaigns_may_be_longer(study, studied, tmp_path, monkeypatch):
+    """In one sampler or in all; what is to run is only noted here."""
+    copy, ran = tmp_path / "runs", []
+    shutil.copytree(studied, copy)
+    monkeypatch.setattr(run, "_run_campaigns", lambda items, *rest: ran.append([item.sampler for item in items]))
+    longer = {"campaign.generations": 3}
+    for other in (changed(study, "plain", **longer), study.model_copy(update={"settings": study.settings | longer})):
+        run_study(other, copy)
+    assert ran == [["plain"], ["plain", "turned"]]
+
+
+def test_a_new_sampler_that_cannot_be_is_refused_before_anything_runs(study, tmp_path):
+    other = changed(study, "plain", **{"sampling.bias.template": "nowhere.dat"})
+    with pytest.raises(InputError, match=r"sampler plain: .*nowhere\.dat"):
+        run_study(other, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_page_needs_no_network(study, studied):
     paths = write_study_report(study, studied)
     page = paths[0].read_text()

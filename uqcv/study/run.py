@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uqcv.active_learning.manager import Campaign
+from uqcv.active_learning.beginning import beginning
+from uqcv.active_learning.manager import MAY_CHANGE, Campaign
 from uqcv.active_learning.state import CampaignFolder, CampaignState
 from uqcv.config import first_difference
 from uqcv.errors import InputError
-from uqcv.files import read_json, write_json
+from uqcv.files import about, read_json, write_json
 from uqcv.folders import locked
 from uqcv.processes import available_cores, output_to, run_in_processes
 from uqcv.progress import progress
@@ -20,6 +21,8 @@ from uqcv.study.measures import is_measured, measure_campaign
 from uqcv.study.oracle import Oracle, make_oracle
 from uqcv.study.settings import Item, MeasureSettings, StudySettings, campaigns
 from uqcv.study.stability import measure_stability, spread_starts
+
+STUDY_FILE = "study.json"
 
 
 def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), processes: int | None = None) -> None:
@@ -44,6 +47,8 @@ def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), pr
     items, n = campaigns(study, folder, only), processes or available_cores()
     with locked(folder):
         _require_same(study, folder)
+        _require_possible(campaigns(study, folder), items)
+        write_json(folder / STUDY_FILE, study.model_dump(mode="json"))
         unfinished = [item for item in items if not _is_finished(item)]
         _run_firsts(unfinished, folder, n)
         _run_campaigns(unfinished, folder, n)
@@ -52,16 +57,33 @@ def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), pr
 
 
 def _require_same(study: StudySettings, folder: Path) -> None:
-    """Refuse a folder of a study with another campaign or measures; samplers and seeds may be added."""
-    path, now = folder / "study.json", study.model_dump(mode="json")
-    if path.is_file():
-        before = read_json(path)
-        free = ("samplers", "seeds", "expert")
-        before, kept = ({k: v for k, v in content.items() if k not in free} for content in (before, now))
-        different = first_difference(before, kept)
-        if different:
-            raise InputError(f"{folder} holds a study with another {different}; give another --out")
-    write_json(path, now)
+    """Refuse a folder of a study with another campaign or measures; what may be added or go on longer is free."""
+    path = folder / STUDY_FILE
+    if not path.is_file():
+        return
+    if different := first_difference(_fixed(read_json(path)), _fixed(study.model_dump(mode="json"))):
+        raise InputError(f"{folder} holds a study with another {different}; give another --out")
+
+
+def _fixed(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a study that must stay as they are."""
+    settings = {key: value for key, value in content.get("settings", {}).items() if key not in MAY_CHANGE}
+    free = ("samplers", "seeds", "expert")
+    return {key: value for key, value in content.items() if key not in free} | {"settings": settings}
+
+
+def _require_possible(everything: list[Item], chosen: list[Item]) -> None:
+    """Refuse campaigns that are there with other settings, and new ones that a later stage would refuse.
+
+    Those that have ended would not be asked again, and their results would stand for settings that are not theirs.
+    """
+    for item in everything:
+        if item.folder.exists():
+            Campaign(item.config, item.folder)
+    new = {item.sampler: item.config for item in chosen if not CampaignFolder(item.folder).config.is_file()}
+    for name, config in new.items():
+        with about(f"sampler {name}"):
+            beginning(config)
 
 
 def _run_firsts(items: list[Item], folder: Path, processes: int) -> None:
