@@ -231,6 +231,35 @@ def test_ranges_that_hold_no_angle(path, limits):
         load_config(path, {"initial.keep": {"phi": limits}})
 
 
+TWO = {"a": [0, 1, 2, 3], "b": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("system", "is_right"),
+    [
+        ({"free_energy": "map.csv", "torsions": "backbone"}, True),
+        ({"free_energy": "map.csv", "torsions": TWO}, True),
+        ({"free_energy": "map.csv", "torsions": {"a": TWO["a"]}}, False),
+        ({"free_energy": "map.csv"}, False),
+        ({"torsions": "backbone"}, False),
+    ],
+)
+def test_coverage_ends_a_campaign_only_if_it_is_known(path, system, is_right):
+    changes = {f"system.{key}": value for key, value in system.items()} | {"campaign.stop_at_coverage": 0.9}
+    if is_right:
+        assert load_config(path, changes).campaign.stop_at_coverage == 0.9
+        return
+    words = r"campaign\.yaml: campaign\.stop_at_coverage 0\.9 was given; it needs system\.free_energy and two"
+    with pytest.raises(InputError, match=words):
+        load_config(path, changes)
+
+
+@pytest.mark.parametrize("share", [0, 1.1])
+def test_a_share_is_a_share(path, share):
+    with pytest.raises(InputError, match=r"campaign\.stop_at_coverage: .* was given"):
+        load_config(path, {"campaign.stop_at_coverage": share})
+
+
 def test_angles():
     assert read_angles(["phi=60", "psi = -1e1"]) == {"phi": 60.0, "psi": -10.0}
     for text in ("phi", "phi=", "phi=nan", "phi=inf"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.errors import InputError
@@ -77,6 +77,13 @@ class CampaignSettings(_Strict):
 
     generations: int = Field(4, ge=1, description="potentials that are trained; all but the last one sample")
     label_budget: int | None = Field(None, ge=1, description="most labels of harvested frames; null: no limit")
+    stop_at_coverage: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of the relevant bins of system.free_energy that, once initial frames and labels cover it, "
+        "ends the campaign with a last potential; null: no limit",
+    )
     held_out_share: float = Field(
         0.1, ge=0, lt=0.5, description="share of new labels that joins validation and calibration, in turn"
     )
@@ -100,6 +107,17 @@ class Config(_Strict):
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
     harvest: HarvestSettings = Field(default_factory=HarvestSettings)
     campaign: CampaignSettings = Field(default_factory=CampaignSettings)
+
+    @model_validator(mode="after")
+    def _coverage_is_of_a_map(self) -> Config:
+        share, system = self.campaign.stop_at_coverage, self.system
+        has_two = system.torsions == "backbone" or len(system.torsions or ()) == 2
+        if share is not None and (system.free_energy is None or not has_two):
+            raise ValueError(
+                f"campaign.stop_at_coverage {share:g} was given; it needs system.free_energy and two system.torsions: "
+                "give both, or null"
+            )
+        return self
 
 
 def read_overrides(settings: Sequence[str]) -> dict[str, Any]:

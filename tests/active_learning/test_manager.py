@@ -13,11 +13,14 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from uqcv.active_learning.manager import Campaign
+from uqcv.active_learning.reference_data import read_facts
 from uqcv.active_learning.state import CampaignFolder, CampaignState
+from uqcv.analysis.ramachandran import coverage, ramachandran_angles, read_free_energy
 from uqcv.colvars.bundle import Bundle
 from uqcv.errors import InputError
 from uqcv.files import read_json
 from uqcv.labeling.ase_calculator import ASECalculatorMethod
+from uqcv.simulation.torsions import backbone_torsions, bond_pairs, turn
 from uqcv.structures import Structure, read_structures, write_structures
 
 
@@ -136,6 +139,54 @@ def test_a_label_budget_is_spent_exactly(copied, make_config, budget, counts):
     sent = [len(read_structures(copied.generation(k).labelled)) for k in range(state.generation)]
     assert sent == counts
     assert len(read_structures(copied.generation(state.generation).training)) == 8 + budget
+
+
+@pytest.fixture
+def widened(copied, force_field) -> CampaignFolder:
+    """The campaign before its second generation, with labels of conformers that its first frames know nothing of."""
+    for k in (1, 2):
+        shutil.rmtree(copied.generation(k).path)
+    CampaignState(generation=1, stage="data", labels=3).save(copied.state)
+    torsion, bonds = backbone_torsions(force_field.topology)["phi"], bond_pairs(force_field.topology)
+    relaxed = read_structures(copied.relaxed, labelled=True)[0]
+    positions = [turn(relaxed.positions, bonds, torsion, angle) for angle in (-152.0, 62.0, 77.0)]
+    turned = [relaxed.with_positions(p).with_labels(relaxed.energy, relaxed.forces) for p in positions]
+    write_structures(copied.generation(0).labelled, turned)
+    return copied
+
+
+def covered(folder: CampaignFolder, generations: int) -> tuple[int, int]:
+    """How many relevant bins initial frames and labels of some generations have seen, and how many there are."""
+    frames = read_structures(folder.initial)
+    for k in range(generations):
+        frames += read_structures(folder.generation(k).labelled)
+    torsions = read_facts(folder.facts).torsions
+    found = coverage(ramachandran_angles(frames, torsions), read_free_energy(folder.free_energy))
+    return found.n_visited, found.n_relevant
+
+
+def test_coverage_ends_it(widened, make_config):
+    """With a potential that knows what was labelled; with a larger share, or none, it would go on."""
+    (before, _), (seen, relevant) = covered(widened, 0), covered(widened, 1)
+    assert before < seen < relevant / 2
+    changes = {"campaign.generations": 6, "campaign.stop_at_coverage": seen / relevant}
+    campaign = Campaign(make_config(changes), widened.path)
+    assert not campaign.is_at_its_end
+    state = campaign.run()
+    words = f"{seen} of {relevant} relevant bins are covered, and campaign.stop_at_coverage is {seen / relevant:g}"
+    assert (state.generation, state.labels, state.reason) == (1, 3, words)
+    assert len(read_structures(widened.generation(1).training)) == 8 + 3
+    assert widened.generation(1).metrics.is_file() and not widened.generation(1).walkers.exists()
+    for share, is_at_its_end in ((seen / relevant, True), (0.01, True), (0.99, False), (None, False)):
+        again = Campaign(make_config(changes | {"campaign.stop_at_coverage": share}), widened.path)
+        assert again.is_at_its_end == is_at_its_end
+
+
+def test_initial_frames_that_cover_enough_end_it_too(widened, make_config):
+    CampaignState(generation=0, stage="sample").save(widened.state)
+    seen, relevant = covered(widened, 0)
+    state = Campaign(make_config({"campaign.stop_at_coverage": seen / relevant}), widened.path).run()
+    assert state.generation == 0 and state.reason.startswith(f"{seen} of {relevant} relevant bins are covered")
 
 
 def test_nothing_uncertain_ends_it(copied, make_config):

@@ -107,6 +107,17 @@ def test_campaigns_may_be_longer(study, studied, tmp_path, monkeypatch):
     assert ran == [["plain"], ["plain", "turned"]]
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.01, ["turned"]), (0.9, ["plain", "turned"])])
+def test_a_campaign_that_covers_enough_is_finished(study, studied, tmp_path, monkeypatch, share, expected):
+    """It has two generations of five, and stays as it is unless it shall cover more."""
+    copy, ran = tmp_path / "runs", []
+    shutil.copytree(studied, copy)
+    monkeypatch.setattr(run, "_run_campaigns", lambda items, *rest: ran.append([item.sampler for item in items]))
+    longer = study.model_copy(update={"settings": study.settings | {"campaign.generations": 5}})
+    run_study(changed(longer, "plain", **{"campaign.stop_at_coverage": share}), copy)
+    assert ran == [expected]
+
+
 def test_a_new_sampler_that_cannot_be_is_refused_before_anything_runs(study, tmp_path):
     other = changed(study, "plain", **{"sampling.bias.template": "nowhere.dat"})
     with pytest.raises(InputError, match=r"sampler plain: .*nowhere\.dat"):

@@ -34,6 +34,14 @@ def test_labels_beyond_the_budget_are_said_to_be():
     assert reach({0: MEASURES, 1: slow, 2: MEASURES}, 0.5, 10) == "2 (2 to > 2)"
 
 
+def test_campaigns_that_ended_before_say_after_how_many_labels():
+    """Not after how many labels others did reach the share."""
+    quick, ended = {"covered": [2, 8]}, {"covered": [2, 3, 3, 4, 4, 5]}
+    assert reach({0: quick, 1: ended}, 0.8, 10) == "> 5 (1 to > 5)"
+    assert reach({0: ended, 1: MEASURES | {"covered": [1] * 9}}, 0.8, 10) == "> 5"
+    assert labels_to_cover({"covered": [54, 55]}, 0.55, 100) == 1  # although 0.55 * 100 > 55
+
+
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1))
 def test_spread(values):
     spread = Spread.of(values)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from uqcv.active_learning.state import CampaignFolder
+from uqcv.analysis.ramachandran import RELEVANT_CEILING, histogram, ramachandran_angles, read_free_energy
 from uqcv.analysis.ramachandran import coverage as map_coverage
-from uqcv.analysis.ramachandran import ramachandran_angles, read_free_energy
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import FrameEvaluations, evaluate_frames
-from uqcv.files import write_text
-from uqcv.structures import Structure
+from uqcv.files import read_json, write_text
+from uqcv.structures import Structure, read_structures
 from uqcv.uncertainty.metrics import coverage, roc_auc, spearman
 
 
@@ -72,3 +74,43 @@ def bins_seen(structures: Sequence[Structure], torsions: dict[str, Any], free_en
     angles = ramachandran_angles(structures, torsions)
     result = map_coverage(angles, read_free_energy(free_energy))
     return {"bins_visited": result.n_visited, "bins_relevant": result.n_relevant}
+
+
+def bins_covered(
+    folder: CampaignFolder,
+    torsions: Mapping[str, Sequence[int]],
+    free_energy: NDArray[np.float64],
+    ceiling: float,
+    generations: int,
+) -> list[int]:
+    """Return how many relevant bins hold an initial frame or one of the first k labels, for k = 0, 1, ...
+
+    Labels count when they are asked for, whether they join the training or a held-out set; those that failed or are
+    too high cover nothing.
+
+    Parameters
+    ----------
+    folder
+        Of a campaign.
+    torsions
+        Two.
+    free_energy
+        kJ/mol, shape (grid, grid).
+    ceiling
+        Energy above which a label is not kept, eV.
+    generations
+        How many to look at.
+    """
+    relevant = free_energy < RELEVANT_CEILING
+    grid = len(relevant)
+    seen = histogram(ramachandran_angles(read_structures(folder.initial), torsions), grid) > 0
+    covered = [int((seen & relevant).sum())]
+    for paths in map(folder.generation, range(generations)):
+        frames = read_structures(paths.labelled) if paths.labelled.is_file() else []
+        for frame, angles in zip(frames, ramachandran_angles(frames, torsions), strict=True):
+            if frame.energy is not None and frame.energy <= ceiling:
+                seen |= histogram(angles, grid) > 0
+            covered.append(int((seen & relevant).sum()))
+        sent = read_json(paths.label_summary)["sent"] if paths.label_summary.is_file() else 0
+        covered += [covered[-1]] * (int(sent) - len(frames))
+    return covered

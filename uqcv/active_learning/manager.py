@@ -13,9 +13,11 @@ from pathlib import Path
 
 import torch
 
+from uqcv.active_learning.evaluation import bins_covered
 from uqcv.active_learning.generation import Generation
-from uqcv.active_learning.reference_data import Facts, prepare
+from uqcv.active_learning.reference_data import Facts, prepare, read_facts
 from uqcv.active_learning.state import CampaignFolder, CampaignState
+from uqcv.analysis.ramachandran import RELEVANT_CEILING, CoverageResult, read_free_energy
 from uqcv.config import Config, first_difference
 from uqcv.errors import InputError
 from uqcv.files import read_yaml
@@ -24,7 +26,13 @@ from uqcv.processes import available_cores
 from uqcv.progress import say
 
 # A campaign may go on for longer than was planned at first; everything else must stay as it was.
-MAY_CHANGE = ("campaign.generations", "campaign.label_budget", "sampling.processes", "sampling.checkpoint_interval")
+MAY_CHANGE = (
+    "campaign.generations",
+    "campaign.label_budget",
+    "campaign.stop_at_coverage",
+    "sampling.processes",
+    "sampling.checkpoint_interval",
+)
 
 
 class Campaign:
@@ -88,6 +96,13 @@ class Campaign:
         say(f"finished: {self.state.reason}")
         return self.state
 
+    @property
+    def is_at_its_end(self) -> bool:
+        """Whether it has ended at a limit that is one under these settings too; a run would do nothing."""
+        if not (self.state.finished and self.folder.facts.is_file()):
+            return False
+        return self._limit(self.state.generation) is not None
+
     def _generation(self, number: int, facts: Facts) -> None:
         work = Generation(self.config, self.folder, number, facts)
         is_last = self._limit(number)
@@ -118,7 +133,19 @@ class Campaign:
             return f"{limits.generations} generations"
         if limits.label_budget is not None and self._labels_before(number) >= limits.label_budget:
             return f"label budget of {limits.label_budget} is spent"
+        if limits.stop_at_coverage is not None:
+            reached, wanted = self._coverage(number), limits.stop_at_coverage
+            if reached.share >= wanted:
+                covered = f"{reached.n_visited} of {reached.n_relevant} relevant bins are covered"
+                return f"{covered}, and campaign.stop_at_coverage is {wanted:g}"
         return None
+
+    def _coverage(self, number: int) -> CoverageResult:
+        """Return what initial frames and the labels of the generations before cover."""
+        facts, free_energy = read_facts(self.folder.facts), read_free_energy(self.folder.free_energy)
+        ceiling = facts.minimum_energy + self.config.campaign.max_label_energy
+        covered = bins_covered(self.folder, facts.torsions, free_energy, ceiling, number)
+        return CoverageResult(covered[-1], int((free_energy < RELEVANT_CEILING).sum()))
 
     def _labels_before(self, number: int) -> int:
         return sum(Generation(self.config, self.folder, k, None).label_count() for k in range(number))

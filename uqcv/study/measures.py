@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uqcv.active_learning.evaluation import errors
+from uqcv.active_learning.evaluation import bins_covered, errors
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.analysis.campaign import Campaign, Generation, read_campaign
 from uqcv.analysis.perturbation import perturbed_map
-from uqcv.analysis.ramachandran import RELEVANT_CEILING, histogram, ramachandran_angles
 from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.files import read_json, read_yaml, write_json
-from uqcv.structures import read_structures
 from uqcv.study.oracle import Oracle
 from uqcv.study.settings import MeasureSettings
 from uqcv.units import FS_TO_PS
@@ -125,21 +123,9 @@ def _covered(folder: Path, campaign: Campaign, oracle: Oracle) -> list[int]:
     """Return how many relevant bins hold an initial frame or one of the first k labels, for k = 0, 1, ..."""
     if oracle.free_energy is None:
         return []
-    paths, torsions = CampaignFolder(folder), campaign.torsions
-    relevant = oracle.free_energy < RELEVANT_CEILING
-    grid = len(relevant)
-    seen = histogram(ramachandran_angles(read_structures(paths.initial), torsions), grid) > 0
-    covered = [int((seen & relevant).sum())]
     ceiling = float(campaign.facts["minimum_energy"]) + _settings(campaign)["campaign"]["max_label_energy"]
-    for generation in campaign.generations:
-        path = paths.generation(generation.index).labelled
-        frames = read_structures(path) if path.is_file() else []
-        for frame, angles in zip(frames, ramachandran_angles(frames, torsions), strict=True):
-            if frame.energy is not None and frame.energy <= ceiling:
-                seen |= histogram(angles, grid) > 0
-            covered.append(int((seen & relevant).sum()))
-        covered += [covered[-1]] * (int(generation.labels.get("sent", 0)) - len(frames))
-    return covered
+    generations = len(campaign.generations)
+    return bins_covered(CampaignFolder(folder), campaign.torsions, oracle.free_energy, ceiling, generations)
 
 
 def _crossings(campaign: Campaign, oracle: Oracle) -> list[float | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from uqcv.active_learning.beginning import beginning
 from uqcv.active_learning.manager import MAY_CHANGE, Campaign
-from uqcv.active_learning.state import CampaignFolder, CampaignState
+from uqcv.active_learning.state import CampaignFolder
 from uqcv.config import first_difference
 from uqcv.errors import InputError
 from uqcv.files import about, read_json, write_json
@@ -106,11 +106,7 @@ def _run_campaigns(items: list[Item], folder: Path, processes: int) -> None:
 
 def _is_finished(item: Item) -> bool:
     """Whether a campaign has run as far as it shall."""
-    state = CampaignFolder(item.folder).state
-    if not state.is_file():
-        return False
-    reached = CampaignState.load(state)
-    return reached.finished and reached.generation + 1 >= item.config.campaign.generations
+    return CampaignFolder(item.folder).state.is_file() and Campaign(item.config, item.folder).is_at_its_end
 
 
 def run_campaign(item: Item, progress: Callable[[int], None]) -> None:

@@ -63,7 +63,7 @@ def at_budget(measures: Measures, budget: str, limit: float) -> dict[str, Any] |
 
 def labels_to_cover(measures: Measures, share: float, n_relevant: int) -> float:
     """Return how many labels it took until they covered a share of the relevant bins; infinity if they never did."""
-    reached = np.flatnonzero(np.asarray(measures["covered"]) >= share * n_relevant)
+    reached = np.flatnonzero(np.asarray(measures["covered"]) / n_relevant >= share)
     return float(reached[0]) if len(reached) else float("inf")
 
 
@@ -83,9 +83,13 @@ def over_seeds(seeds: Seeds, value: Any) -> Spread:
 
 
 def reach(seeds: Seeds, share: float, n_relevant: int) -> str:
-    """Return the labels to cover a share, over seeds: their median and range, beyond the budget as `> budget`."""
+    """Return the labels to cover a share, over seeds: their median and range.
+
+    Campaigns that ended before stand as `> labels`, with the fewest labels that one of them was given.
+    """
     needed = sorted(labels_to_cover(m, share, n_relevant) for m in seeds.values())
-    beyond = f"> {min(most_labels(m) for m in seeds.values())}"
+    short = [most_labels(m) for m in seeds.values() if np.isinf(labels_to_cover(m, share, n_relevant))]
+    beyond = f"> {min(short, default=0)}"
 
     def word(value: float) -> str:
         return f"{value:.0f}" if np.isfinite(value) else beyond
