@@ -57,10 +57,8 @@ class Oracle:
 
 def make_oracle(config: Config, settings: MeasureSettings, folder: Path) -> Oracle:
     """Make the reference data of a study in `folder`, or read what is there."""
-    torsions = backbone_or_named(config, read_topology(config.system.topology))
-    path = config.system.free_energy
-    has_map = path is not None and len(torsions) == 2
-    free_energy = read_free_energy(path) if has_map and path is not None else None
+    torsions = _torsions(config)
+    free_energy = reference_map(config)
     oracle = Oracle({}, torsions, free_energy, [])
     starts = [_centre(place, free_energy, torsions) for place in oracle.minima] or [{}]
     trajectories = {
@@ -71,6 +69,16 @@ def make_oracle(config: Config, settings: MeasureSettings, folder: Path) -> Orac
     if free_energy is not None:
         samples = _made(folder / "map.extxyz", lambda: _samples(config, settings, torsions, free_energy))
     return Oracle(trajectories, torsions, free_energy, samples)
+
+
+def reference_map(config: Config) -> NDArray[np.float64] | None:
+    """Return the free energy that campaigns are measured by, kJ/mol, or None without one or without two torsions."""
+    path = config.system.free_energy
+    return read_free_energy(path) if path is not None and len(_torsions(config)) == 2 else None
+
+
+def _torsions(config: Config) -> Torsions:
+    return backbone_or_named(config, read_topology(config.system.topology))
 
 
 def _made(path: Path, make: Callable[[], list[Structure]]) -> list[Structure]:

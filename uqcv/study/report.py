@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from uqcv.analysis.page import Section, drawn, paragraph, preformatted, table, write_page
 from uqcv.analysis.perturbation import local_minima
-from uqcv.analysis.ramachandran import RELEVANT_CEILING, read_free_energy
+from uqcv.analysis.ramachandran import RELEVANT_CEILING
 from uqcv.errors import InputError
 from uqcv.files import atomic_path, write_text
 from uqcv.study.figures import figures
-from uqcv.study.oracle import BASIN_CEILING
+from uqcv.study.oracle import BASIN_CEILING, reference_map
 from uqcv.study.run import read_measures
 from uqcv.study.settings import StudySettings, campaigns
 from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, outcome
@@ -37,7 +37,7 @@ def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
     samplers = read_measures(study, folder)
     if not samplers:
         raise InputError(f"{folder}: no campaign has been measured; give the folder of a study that has run")
-    free_energy = _free_energy(study, folder)
+    free_energy = reference_map(campaigns(study, folder)[0].config)
     n_relevant = 0 if free_energy is None else int((free_energy < RELEVANT_CEILING).sum())
     tables = _tables(study, samplers, n_relevant)
     if free_energy is not None:
@@ -48,7 +48,8 @@ def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
             figure.savefig(temporary, format="png")
     sections = [Section(title, table(*content)) for title, content in tables.items()]
     sections[0] = Section(sections[0].title, paragraph(NOTE) + sections[0].content)
-    sections += [Section("Figures", "\n".join(drawn(figure, caption) for _, caption, figure in drawings))]
+    if drawings:
+        sections += [Section("Figures", "\n".join(drawn(figure, caption) for _, caption, figure in drawings))]
     sections += [Section("Settings", preformatted(yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)))]
     write_text(folder / "tables.md", _markdown(tables))
     return [write_page(folder / "report.html", study.name, sections), folder / "tables.md"]
@@ -59,11 +60,6 @@ def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled
     if study.expert is not None and study.expert in samplers and len(samplers) > 1:
         tables["Gap to the expert"] = gaps(samplers, study.expert, n_relevant)
     return tables | budgets(samplers, n_relevant)
-
-
-def _free_energy(study: StudySettings, folder: Path) -> NDArray[np.float64] | None:
-    path = campaigns(study, folder)[0].config.system.free_energy
-    return None if path is None else read_free_energy(path)
 
 
 def _names(free_energy: NDArray[np.float64]) -> list[str]:
