@@ -21,6 +21,8 @@ HETATM    2  H1  HOH A   1       0.957   0.000   0.000  1.00  0.00           H
 HETATM    3  H2  HOH A   1      -0.240   0.927   0.000  1.00  0.00           H
 END
 """
+# A campaign on water: nothing of it turns, and no force field is asked.
+ON_WATER = f"{RUN} --set system.torsions=null --set 'reference={{kind: ase, calculator: ase.calculators.emt.EMT}}'"
 
 
 def _pdb_in_nm() -> None:
@@ -31,6 +33,11 @@ def _pdb_in_nm() -> None:
         for line in lines
     ]  # fmt: skip
     Path(PDB).write_text("\n".join(scaled) + "\n")
+
+
+def _in_a_box() -> None:
+    box = "CRYST1   30.000   30.000   30.000  90.00  90.00  90.00 P 1           1\n"
+    Path(PDB).write_text(box + Path(PDB).read_text())
 
 
 def _two_atoms_swapped() -> None:
@@ -85,6 +92,13 @@ TOPOLOGIES = (
     Case("another molecule", HARVEST, written(PDB, WATER)),
     Case("another molecule", LABEL, written(PDB, WATER)),
     Case("a molecule without the torsions that are asked for", RUN, written(PDB, WATER)),
+    Case("a molecule in which no bond turns", f"{ON_WATER} --set sampling.sampler=adversarial_torsions",
+         written(PDB, WATER)),
+    Case("a molecule without torsions to tell frames apart by", f"{ON_WATER} --set harvest.descriptor=torsions",
+         written(PDB, WATER)),
+    Case("torsions to tell frames of a periodic cell apart by", f"{RUN} --set harvest.descriptor=torsions", _in_a_box),
+    Case("distances to tell frames of a periodic cell apart by", f"{RUN} --set harvest.descriptor=distances",
+         _in_a_box),
     Case("a residue that the force field does not know", LABEL, replaced(PDB, "ALA", "XYZ")),
     Case("an element that the bundle does not know", EXPORT, replaced(PDB, "           N", "           S")),
     Case("an element that the bundle does not know", EVALUATE, replaced(PDB, "           N", "           S")),
