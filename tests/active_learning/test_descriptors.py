@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uqcv.active_learning.descriptors import (
+    AMIDE_WEIGHT,
     counted,
     distance_descriptor,
     structure_descriptor,
@@ -67,7 +68,22 @@ def test_small_molecules_count_all_their_atoms():
 
 def test_torsions_are_told_by_cosine_and_sine(molecule, rotation, force_field):
     torsions = heavy_torsions(force_field.topology)
-    angles = np.radians([torsion_angle(molecule.positions, t) for t in torsions])
+    angles = np.radians([torsion_angle(molecule.positions, t.atoms) for t in torsions])
+    scale = np.where([t.is_amide for t in torsions], AMIDE_WEIGHT, 1.0)
     found = torsion_descriptor(molecule.positions, torsions)
-    np.testing.assert_allclose(found, np.concatenate([np.cos(angles), np.sin(angles)]), atol=1e-12)
+    np.testing.assert_allclose(found, np.concatenate([scale * np.cos(angles), scale * np.sin(angles)]), atol=1e-12)
     np.testing.assert_allclose(torsion_descriptor(molecule.positions @ rotation.T + 1, torsions), found, atol=1e-12)
+
+
+def test_a_twisted_amide_is_nearer_than_a_turned_bond(molecule, force_field):
+    torsions = heavy_torsions(force_field.topology)
+    start = torsion_descriptor(molecule.positions, torsions)
+
+    def away(torsion, angle):
+        by = torsion_angle(molecule.positions, torsion.atoms) + angle
+        turned = turn(molecule.positions, bond_pairs(force_field.topology), torsion.atoms, by)
+        return np.linalg.norm(torsion_descriptor(turned, torsions) - start)
+
+    amide, single = (next(t for t in torsions if t.is_amide == kind) for kind in (True, False))
+    assert away(amide, 30.0) == pytest.approx(AMIDE_WEIGHT * away(single, 30.0))
+    assert away(amide, 180.0) > 0.9 * away(single, 30.0)

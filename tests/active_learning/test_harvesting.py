@@ -9,7 +9,7 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.errors import InputError
 from uqcv.files import read_json
-from uqcv.simulation.torsions import heavy_torsions
+from uqcv.simulation.torsions import HeavyTorsion, heavy_torsions
 from uqcv.structures import read_structures
 
 EASY = HarvestSettings(quantile=0.0, max_error=1e6, max_frames=100, duplicate_tolerance=0.0)
@@ -122,7 +122,7 @@ def test_nothing_at_all(take):
     assert (result.structures, result.funnel.left, result.problems) == ([], {"frames": 0}, {})
 
 
-TORSIONS = [(0, 4, 6, 8), (4, 6, 8, 14)]
+TORSIONS = [HeavyTorsion((0, 4, 6, 8), False), HeavyTorsion((4, 6, 8, 14), True)]
 
 
 @pytest.mark.parametrize(("kind", "length"), [("features", 2 * 8 * 4), ("distances", 45), ("torsions", 4)])

@@ -79,7 +79,8 @@ def test_torsions_of_heavy_atoms(force_field):
     """Phi, psi and both amides; methyl groups have none."""
     torsions = heavy_torsions(force_field.topology)
     phi_and_psi = backbone_torsions(force_field.topology).values()
-    middles = [t[1:3] for t in torsions]
+    middles = [t.atoms[1:3] for t in torsions]
     assert len(torsions) == 4 and {t[1:3] for t in phi_and_psi} < set(middles)
-    amides = [abs(torsion_angle(force_field.structure.positions, t)) for t in (torsions[0], torsions[-1])]
+    assert [t.is_amide for t in torsions] == [True, False, False, True]
+    amides = [abs(torsion_angle(force_field.structure.positions, t.atoms)) for t in torsions if t.is_amide]
     assert all(a > 170 or a < 10 for a in amides)

@@ -10,10 +10,13 @@ from scipy.spatial.distance import pdist
 
 from uqcv.active_learning.selection import DescriptorName
 from uqcv.errors import InputError
+from uqcv.simulation.torsions import HeavyTorsion
 
 Floats = NDArray[np.float64]
 HYDROGEN = 1
 MOST_ATOMS = 64  # whose distances are listed; they are 2016 then
+# A trial with four rounds of walkers of alanine dipeptide: 1 finds 25 new bins of the map, 1/2 34, 1/4 39, and 0 38.
+AMIDE_WEIGHT = 0.25
 
 
 def counted(numbers: ArrayLike) -> NDArray[np.int64]:
@@ -70,28 +73,29 @@ def distance_descriptor(positions: ArrayLike, numbers: ArrayLike) -> Floats:
     return np.asarray(pdist(np.asarray(positions, dtype=np.float64)[counted(numbers)]))
 
 
-def torsion_descriptor(positions: ArrayLike, torsions: ArrayLike) -> Floats:
+def torsion_descriptor(positions: ArrayLike, torsions: Sequence[HeavyTorsion]) -> Floats:
     """Describe a molecule by the cosine and the sine of its torsions.
 
     They hardly change in vibrations and by up to 2 from one conformer to another, in which bonds and angles stay.
+    Amides count `AMIDE_WEIGHT` times as much: twisted ones are strained and not new, cis and trans are.
 
     Parameters
     ----------
     positions
         Shape (n, 3), in any unit of length.
     torsions
-        Four atoms each, shape (t, 4).
+        Those that count, t of them.
 
     Returns
     -------
     Shape (2 t,).
     """
-    corners = np.asarray(positions, dtype=np.float64)[np.asarray(torsions)]
+    corners = np.asarray(positions, dtype=np.float64)[[torsion.atoms for torsion in torsions]]
     b1, b2, b3 = np.moveaxis(np.diff(corners, axis=1), 1, 0)
     normal = np.cross(b2, b3)
     sine, cosine = np.linalg.norm(b2, axis=1) * (b1 * normal).sum(axis=1), (np.cross(b1, b2) * normal).sum(axis=1)
-    length = np.hypot(sine, cosine)
-    return np.concatenate([cosine / length, sine / length])
+    scale = np.where([torsion.is_amide for torsion in torsions], AMIDE_WEIGHT, 1.0) / np.hypot(sine, cosine)
+    return np.concatenate([scale * cosine, scale * sine])
 
 
 def structure_descriptor(features: ArrayLike, numbers: ArrayLike, elements: Sequence[int] | None = None) -> Floats:

@@ -28,7 +28,7 @@ from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
-from uqcv.simulation.torsions import Torsion
+from uqcv.simulation.torsions import HeavyTorsion
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling
@@ -78,7 +78,7 @@ def harvest(
     component: Pooling,
     settings: HarvestSettings,
     report: Update | None = None,
-    torsions: Sequence[Torsion] = (),
+    torsions: Sequence[HeavyTorsion] = (),
 ) -> Harvest:
     """Select frames: unsure, physical, new, and different from one another.
 
@@ -139,7 +139,7 @@ def _evaluate(
 
 
 def describer(
-    kind: DescriptorName, bundle: Bundle, structures: Sequence[Structure], torsions: Sequence[Torsion]
+    kind: DescriptorName, bundle: Bundle, structures: Sequence[Structure], torsions: Sequence[HeavyTorsion]
 ) -> Describe:
     """Return what describes structures so that they can be told apart: an array of shape (k, D) of k of them.
 

@@ -120,10 +120,7 @@ def rotatable_bonds(topology: app.Topology) -> list[RotatableBond]:
     """
     elements = [atom.element.symbol for atom in topology.atoms()]
     bonds = bond_pairs(topology)
-    neighbours: list[set[int]] = [set() for _ in elements]
-    for a, b in bonds:
-        neighbours[a].add(b)
-        neighbours[b].add(a)
+    neighbours = _neighbours(len(elements), bonds)
     found = []
     for a, b in bonds:
         if min(len(neighbours[a]), len(neighbours[b])) < 2 or _is_amide(a, b, elements, neighbours):
@@ -136,22 +133,44 @@ def rotatable_bonds(topology: app.Topology) -> list[RotatableBond]:
     return found
 
 
-def heavy_torsions(topology: app.Topology) -> list[Torsion]:
+@dataclass(frozen=True)
+class HeavyTorsion:
+    """A torsion of four heavy atoms.
+
+    Attributes
+    ----------
+    atoms
+        Their indices.
+    is_amide
+        Whether the middle bond is one of an amide, which twists but hardly turns.
+    """
+
+    atoms: Torsion
+    is_amide: bool
+
+
+def heavy_torsions(topology: app.Topology) -> list[HeavyTorsion]:
     """Return a torsion for each bond between heavy atoms that both have another heavy neighbour, in rings too.
 
     Of several neighbours the first one counts: for the others all turns are the same.
     """
-    is_heavy = [atom.element.symbol != "H" for atom in topology.atoms()]
-    bonds = [(a, b) for a, b in bond_pairs(topology) if is_heavy[a] and is_heavy[b]]
-    neighbours: list[set[int]] = [set() for _ in is_heavy]
-    for a, b in bonds:
-        neighbours[a].add(b)
-        neighbours[b].add(a)
+    elements = [atom.element.symbol for atom in topology.atoms()]
+    bonds = bond_pairs(topology)
+    neighbours = _neighbours(len(elements), bonds)
+    heavy = [{k for k in near if elements[k] != "H"} for near in neighbours]
     return [
-        (min(neighbours[a] - {b}), a, b, min(neighbours[b] - {a}))
+        HeavyTorsion((min(heavy[a] - {b}), a, b, min(heavy[b] - {a})), _is_amide(a, b, elements, neighbours))
         for a, b in sorted((min(bond), max(bond)) for bond in bonds)
-        if len(neighbours[a]) > 1 and len(neighbours[b]) > 1
+        if b in heavy[a] and a in heavy[b] and len(heavy[a]) > 1 and len(heavy[b]) > 1
     ]
+
+
+def _neighbours(n_atoms: int, bonds: Iterable[tuple[int, int]]) -> list[set[int]]:
+    found: list[set[int]] = [set() for _ in range(n_atoms)]
+    for a, b in bonds:
+        found[a].add(b)
+        found[b].add(a)
+    return found
 
 
 def _is_amide(a: int, b: int, elements: list[str], neighbours: list[set[int]]) -> bool:

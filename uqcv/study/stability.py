@@ -66,7 +66,8 @@ def _share(
 ) -> float:
     paths = CampaignFolder(folder)
     last = paths.generation(read_campaign(folder).generations[-1].index)
-    own = {"sampler": "unbiased", "walkers": len(starts), "temperatures": (temperature,)}
+    plain = config.sampling.bias.model_copy(update={"template": None, "shared": False})
+    own = {"sampler": "unbiased", "walkers": len(starts), "temperatures": (temperature,), "bias": plain}
     limits = {"ceiling_error": FAR, "max_energy": FAR, "max_temperature_ratio": FAR}
     sampling = config.sampling.model_copy(update=own | limits | {"length": settings.stability_length})
     place = folder / "stability" / last.path.name / f"{temperature:g}K"
