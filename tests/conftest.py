@@ -20,6 +20,7 @@ from uqcv.potentials.painn import PaiNNSettings
 from uqcv.potentials.potential import Potential
 from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.training import new_potential, train
+from uqcv.sampling.strategies import Site
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.structures import Structure
 from uqcv.uncertainty.calibration import CalibrationSettings
@@ -122,6 +123,13 @@ def bundle(frames) -> Bundle:
     network = new_potential(data, Potential((1, 6, 7, 8), NETWORK))
     train(network, data, Dataset(held_out, NETWORK.cutoff), TRAINING, seed=0)
     return fit_bundle(network, training, held_out, UNCERTAINTY, seed=0)
+
+
+@pytest.fixture
+def site(bundle, force_field, topology_path, tmp_path) -> Site:
+    """Where walkers of alanine dipeptide run, with the bundle on disk."""
+    folder = bundle.save(tmp_path / "bundle")
+    return Site(tmp_path / "walkers", folder, topology_path, force_field.structure, bundle.settings.lowest_energy)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ def test_every_sampler_has_a_template_or_needs_none(root):
         {"bias": {"hight": 1}},
         {"walker": 3},
         {"bias": {"shared": True}, "walkers": 1},
+        {"bias": {"shared": True}, "restarts": 1},
+        {"sampler": "random_atoms", "restarts": 1},
         {"bias": {"shared": True}, "sampler": "opes"},
         {"bias": {"shared": True}, "temperatures": [300, 400]},
     ],

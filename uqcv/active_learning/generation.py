@@ -5,14 +5,17 @@ Each stage does nothing if its result is there; the file that says so is written
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from uqcv.active_learning.evaluation import bins_seen, honesty, measure
-from uqcv.active_learning.harvesting import harvest, read_walkers
+from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.networks import Places, load_networks, of_member, train_networks
 from uqcv.active_learning.reference_data import Facts
+from uqcv.active_learning.restarts import walk
+from uqcv.active_learning.selection import HarvestSettings
 from uqcv.active_learning.state import CampaignFolder, GenerationFolder
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames, fit_bundle
@@ -23,9 +26,8 @@ from uqcv.labeling.batch import Failure, label_structures
 from uqcv.labeling.reference import build_reference
 from uqcv.potentials.cores import training_cores
 from uqcv.processes import available_cores
-from uqcv.progress import progress, say
-from uqcv.sampling.runner import run_walkers
-from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
+from uqcv.progress import Update, progress, say
+from uqcv.sampling.strategies import Site, choose_starts
 from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.torsions import heavy_torsions
@@ -136,21 +138,26 @@ class Generation:
         rng = np.random.default_rng(self._seed("starts"))
         n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
         starts = choose_starts(training, n_newest, settings, rng)
-        relaxed = read_structures(self.campaign.relaxed)[0]
-        site = Site(
+        few = self.config.harvest.model_copy(update={"max_frames": settings.walkers, "fill": True})
+
+        def unsure(frames: Sequence[Structure], used: Sequence[Structure]) -> list[Structure]:
+            return self._select(bundle, frames, [*training, *used], few).structures
+
+        say(f"  walkers: {settings.processes or available_cores()} at a time, one CPU thread each")
+        title = f"generation {self.number}, "
+        ends = walk(bundle, self._site(), starts, settings, self._seed("walkers"), unsure, title)
+        for k, end in enumerate(ends):
+            say(f"  walker {k}: {end.reason} after {end.steps} steps")
+
+    def _site(self) -> Site:
+        return Site(
             self.paths.walkers,
             self.paths.bundle,
             self.campaign.topology,
-            relaxed,
+            read_structures(self.campaign.relaxed)[0],
             self.facts.minimum_energy,
             self.facts.torsions,
         )
-        plans = plan_walkers(bundle, site, starts, settings, self._seed("walkers"))
-        say(f"  walkers: {settings.processes or available_cores()} at a time, one CPU thread each")
-        with progress(f"generation {self.number}, {len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
-            ends = run_walkers(plans, settings.processes, update)
-        for k, end in enumerate(ends):
-            say(f"  walker {k}: {end.reason} after {end.steps} steps")
 
     def _n_training(self, number: int) -> int:
         return len(read_structures(self.campaign.generation(number).training))
@@ -160,19 +167,9 @@ class Generation:
         if self.paths.harvest.is_file():
             return
         frames = read_walkers(self.paths.walkers, self.campaign.topology)
-        settings = self.config.sampling
+        training = read_structures(self.paths.training, labelled=True)
         with progress(f"generation {self.number}, harvest", max(1, len(frames))) as update:
-            result = harvest(
-                Bundle.load(self.paths.bundle),
-                frames,
-                read_structures(self.paths.training, labelled=True),
-                self._guard(),
-                self.facts.minimum_energy + settings.max_energy,
-                settings.bias.component,
-                self.config.harvest,
-                update,
-                heavy_torsions(read_topology(self.campaign.topology)),
-            )
+            result = self._select(Bundle.load(self.paths.bundle), frames, training, self.config.harvest, update)
         self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
         if result.structures:
             write_structures(
@@ -183,6 +180,19 @@ class Generation:
             {"threshold": result.threshold, "funnel": list(result.funnel.steps), "problems": result.problems},
         )
         say(f"  harvest: {result.funnel}")
+
+    def _select(
+        self,
+        bundle: Bundle,
+        frames: Sequence[Structure],
+        known: Sequence[Structure],
+        settings: HarvestSettings,
+        update: Update | None = None,
+    ) -> Harvest:
+        ceiling = self.facts.minimum_energy + self.config.sampling.max_energy
+        torsions = heavy_torsions(read_topology(self.campaign.topology))
+        component = self.config.sampling.bias.component
+        return harvest(bundle, frames, known, self._guard(), ceiling, component, settings, update, torsions)
 
     def _guard(self) -> MoleculeGuard:
         relaxed = read_structures(self.campaign.relaxed)[0]

@@ -30,6 +30,7 @@ from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
 from uqcv.simulation.torsions import HeavyTorsion
 from uqcv.simulation.validity import MoleculeGuard
+from uqcv.simulation.walker import TRAJECTORY_FILE
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling
 
@@ -61,12 +62,15 @@ class Harvest:
 
 def read_walkers(folder: Path, topology: Path) -> list[Structure]:
     """Return the frames of all walkers in `folder`, in order; info says where each comes from."""
-    frames = []
-    for walker in sorted(folder.glob("walker-*")):
-        path = walker / "trajectory.dcd"
-        if path.is_file() and path.stat().st_size:
-            frames += [s.with_info(walker=walker.name, frame=k) for k, s in enumerate(read_trajectory(path, topology))]
-    return frames
+    return [frame for walker in sorted(folder.glob("walker-*")) for frame in read_frames(walker, topology)]
+
+
+def read_frames(walker: Path, topology: Path) -> list[Structure]:
+    """Return the frames of one walker, given its folder; none if it has left none."""
+    path = walker / TRAJECTORY_FILE
+    if not path.is_file() or not path.stat().st_size:
+        return []
+    return [s.with_info(walker=walker.name, frame=k) for k, s in enumerate(read_trajectory(path, topology))]
 
 
 def harvest(

@@ -12,6 +12,7 @@ import torch
 from uqcv.active_learning.beginning import backbone_or_named
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.networks import Places, train_networks
+from uqcv.active_learning.restarts import walk
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.analysis.evaluation import evaluate_trajectory
 from uqcv.analysis.trajectories import load_trajectory, read_trajectory, structures_of, write_bfactor_pdb
@@ -32,9 +33,8 @@ from uqcv.potentials.settings import TrainingSettings
 from uqcv.potentials.storage import load_potential
 from uqcv.processes import available_cores
 from uqcv.progress import progress
-from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.settings import SamplingSettings
-from uqcv.sampling.strategies import Site, choose_starts, plan_walkers
+from uqcv.sampling.strategies import Site, choose_starts
 from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.torsions import heavy_torsions
@@ -130,12 +130,18 @@ def sample_bundle(
         )
     require_elements([reference], model.settings.elements, topology)
     _require_same_periodicity(frames, reference, start, topology)
-    read_topology(topology)  # refuses now what no walker could read later
+    atoms = read_topology(topology)  # refuses now what no walker could read later
     site = Site(out.resolve(), bundle.resolve(), topology.resolve(), reference, model.settings.lowest_energy)
     starts = choose_starts(frames, 0, settings, np.random.default_rng(derive_seed(seed, "starts")))
-    plans = plan_walkers(model, site, starts, settings, derive_seed(seed, "walkers"))
-    with locked(out), progress(f"{len(plans)} walkers", sum(p.n_steps for p in plans)) as update:
-        return run_walkers(plans, settings.processes, update, new_bias)
+    guard = MoleculeGuard.from_structure(reference, topology_bonds(atoms) or None, settings.validity)
+    ceiling, few = site.minimum_energy + settings.max_energy, HarvestSettings(max_frames=settings.walkers, fill=True)
+
+    def unsure(walked: Sequence[Structure], used: Sequence[Structure]) -> list[Structure]:
+        known, component, torsions = [*frames, *used], settings.bias.component, heavy_torsions(atoms)
+        return harvest(model, walked, known, guard, ceiling, component, few, torsions=torsions).structures
+
+    with locked(out):
+        return walk(model, site, starts, settings, derive_seed(seed, "walkers"), unsure, new_bias=new_bias)
 
 
 def _require_same_periodicity(frames: Sequence[Structure], reference: Structure, start: Path, topology: Path) -> None:

@@ -88,6 +88,13 @@ class SamplingSettings(BaseModel):
         "differed most from all before",
     )
     bias: BiasSettings = Field(default_factory=BiasSettings, description="the bias along the uncertainty")
+    restarts: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="times that walkers start anew within their length, at frames that are unsure and differ most from "
+        "training frames and all starts",
+    )
     proposals: ProposalSettings = Field(
         default_factory=ProposalSettings, description="of the samplers without dynamics: random and adversarial ones"
     )
@@ -115,6 +122,8 @@ class SamplingSettings(BaseModel):
                 f"bias.shared with sampler {self.sampler}: metadynamics is expected, or bias.template; the hills of "
                 "others are read by METAD"
             )
+        if self.restarts:
+            raise ValueError(f"bias.shared with restarts {self.restarts}: 0 is expected, since each part has new hills")
         if self.walkers < 2:
             raise ValueError("bias.shared with 1 walker: at least 2 are expected, or bias.shared=false")
         if len(set(self.temperatures)) > 1:
@@ -125,6 +134,10 @@ class SamplingSettings(BaseModel):
     @model_validator(mode="after")
     def _bias_is_for_the_sampler(self) -> SamplingSettings:
         """Refuse what a sampler without dynamics would not look at, or could not climb."""
+        if not self.has_dynamics and self.restarts:
+            raise ValueError(
+                f"restarts {self.restarts} with sampler {self.sampler}: a sampler with dynamics is expected"
+            )
         if not self.has_dynamics and self.bias.template is not None:
             raise ValueError(
                 f"bias.template {self.bias.template} with sampler {self.sampler}: a sampler with dynamics is expected, "

@@ -72,7 +72,7 @@ def choose_starts(
 
 
 def plan_walkers(
-    bundle: Bundle, site: Site, starts: Sequence[Structure], settings: SamplingSettings, seed: int
+    bundle: Bundle, site: Site, starts: Sequence[Structure], settings: SamplingSettings, seed: int, first: int = 0
 ) -> Sequence[Plan]:
     """Return the plan of each walker; without dynamics they share the starts.
 
@@ -88,10 +88,12 @@ def plan_walkers(
         Strategy and limits.
     seed
         Walker k uses seed + k.
+    first
+        Number of the first walker.
     """
     if settings.sampler in PROPOSERS:
         return _plan_proposals(bundle, site, starts, settings, seed)
-    return [_plan_walker(bundle, site, start, settings, seed, k) for k, start in enumerate(starts)]
+    return [_plan_walker(bundle, site, start, settings, seed, k) for k, start in enumerate(starts, first)]
 
 
 def _plan_walker(

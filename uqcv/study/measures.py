@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uqcv.active_learning.evaluation import bins_covered, errors
 from uqcv.active_learning.state import CampaignFolder
-from uqcv.analysis.campaign import Campaign, Generation, read_campaign
+from uqcv.analysis.campaign import Campaign, Generation, Walker, read_campaign
 from uqcv.analysis.perturbation import perturbed_map
 from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
@@ -134,17 +134,23 @@ def _crossings(campaign: Campaign, oracle: Oracle) -> list[float | None]:
     if oracle.free_energy is None:
         return found
     settings, elapsed = _settings(campaign)["sampling"], 0.0
-    interval = settings["frame_interval"] * FS_TO_PS
-    for generation in campaign.generations:
-        walks = [walker.angles(campaign.topology, campaign.torsions) for walker in generation.walkers]
-        if any(int(walker.end.get("steps", 0)) for walker in generation.walkers):
-            for k, minimum in enumerate(oracle.minima):
-                first = min((_first(walk, minimum, len(oracle.free_energy)) for walk in walks), default=np.inf)
-                if found[k] is None and np.isfinite(first):
-                    found[k] = elapsed + float(first) * interval * len(walks)
-        steps = sum(int(walker.end.get("steps", 0)) for walker in generation.walkers)
+    interval, together = settings["frame_interval"] * FS_TO_PS, int(settings["walkers"])
+    parts = [part for generation in campaign.generations for part in _side_by_side(generation, together)]
+    for part in parts:
+        steps = sum(int(walker.end.get("steps", 0)) for walker in part)
+        walks = [walker.angles(campaign.topology, campaign.torsions) for walker in part] if steps else []
+        for k, minimum in enumerate(oracle.minima):
+            first = min((_first(walk, minimum, len(oracle.free_energy)) for walk in walks), default=np.inf)
+            if found[k] is None and np.isfinite(first):
+                found[k] = elapsed + float(first) * interval * len(walks)
         elapsed += steps * settings["time_step"] * FS_TO_PS
     return found
+
+
+def _side_by_side(generation: Generation, together: int) -> list[tuple[Walker, ...]]:
+    """Return the walkers of each part of a generation, which started together."""
+    walkers = generation.walkers
+    return [walkers[k : k + together] for k in range(0, len(walkers), together)]
 
 
 def _first(angles: NDArray[np.float64], minimum: tuple[int, int], grid: int) -> float:
