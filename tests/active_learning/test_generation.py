@@ -174,6 +174,20 @@ def test_labels_are_those_of_the_reference(copied, force_field):
         np.testing.assert_allclose(again.forces, frame.forces, atol=1e-5)
 
 
+def test_what_was_left_over_can_still_be_selected(copied, stage_of):
+    """No walker of the second generation moves, so all that it selects are frames of the first."""
+    left_over = read_structures(copied.generation(0).left_over)
+    paths = copied.generation(1)
+    shutil.rmtree(paths.harvest.parent)
+    for trajectory in paths.walkers.glob("*/trajectory.dcd"):
+        trajectory.unlink()
+    stage_of(1).harvest()
+    assert read_json(paths.harvest)["funnel"][0] == ["frames", len(left_over)]
+    selected = read_structures(paths.selected)
+    assert selected and {s.info["origin"] for s in selected} == {"generation 0"}
+    assert all(any(np.allclose(s.positions, t.positions) for t in left_over) for s in selected)
+
+
 def test_nothing_selected_is_nothing_sent(copied, stage_of):
     copied.generation(0).selected.unlink()
     work = stage_of(0)

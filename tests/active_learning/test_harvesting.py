@@ -117,6 +117,13 @@ def test_at_most_so_many(take, walked):
     assert len(take(walked, EASY.model_copy(update={"max_frames": 2})).structures) == 2
 
 
+def test_what_is_left_over_would_have_been_next(take, walked):
+    one, both = (take(walked, EASY.model_copy(update={"max_frames": n, "remember": 1})) for n in (1, 2))
+    assert [len(one.structures), len(one.left_over), one.funnel.left["selected"]] == [1, 1, 1]
+    for left, right in zip([*one.structures, *one.left_over], both.structures, strict=True):
+        assert left.info == right.info and np.array_equal(left.positions, right.positions)
+
+
 def test_nothing_at_all(take):
     result = take([])
     assert (result.structures, result.funnel.left, result.problems) == ([], {"frames": 0}, {})

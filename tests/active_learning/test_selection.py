@@ -102,7 +102,7 @@ def test_selection_keeps_its_promises(seed, n, m, ceiling):
     u, physical = random.normal(size=n), random.random(n) < 0.8
     points, known = random.normal(size=(n, 3)), random.normal(size=(m, 3))
     points[~physical] = np.nan
-    chosen = HarvestSettings(ceiling=ceiling, duplicate_tolerance=0.5, max_frames=7)
+    chosen = HarvestSettings(ceiling=ceiling, duplicate_tolerance=0.5, max_frames=7, remember=0)
     picked, funnel = select(u, points, known, 0.2, chosen, physical)
 
     counts = [left for _, left in funnel.steps]
@@ -120,7 +120,12 @@ def test_funnel_names_each_step():
     u = np.array([0.0, 2.0, 3.0, 9.0, 4.0, 4.0, np.nan])
     points = np.array([[0.0], [5.0], [6.0], [7.0], [8.0], [8.0], [9.0]])
     picked, funnel = select(
-        u, points, [], 1.0, HarvestSettings(ceiling=5.0, max_frames=2), np.array([1, 1, 0, 1, 1, 1, 1], dtype=bool)
+        u,
+        points,
+        [],
+        1.0,
+        HarvestSettings(ceiling=5.0, max_frames=2, remember=0),
+        np.array([1, 1, 0, 1, 1, 1, 1], dtype=bool),
     )
     assert picked.tolist() == [4, 1]  # the most uncertain first, for nothing is known
     assert funnel.left == {
@@ -164,7 +169,7 @@ def test_ammonia_geometries_are_told_apart():
         descriptors,
         descriptors[initial],
         threshold_from_calibration(u[initial], 0.5),
-        HarvestSettings(max_frames=10),
+        HarvestSettings(max_frames=10, remember=0),
     )
     assert len(picked) == 10 and not initial[picked].any(), str(funnel)
     assert funnel.left["new"] >= 10
@@ -175,9 +180,22 @@ def test_filling_up_gives_equal_numbers_and_uncertain_frames_first():
     points, known = rng.normal(size=(60, 4)), rng.normal(size=(20, 4))
     uncertainty = np.linspace(0.0, 1.0, 60)
     physical = np.arange(60) % 7 != 0
-    few, _ = select(uncertainty, points, known, 0.9, HarvestSettings(max_frames=20), physical)
-    filled, funnel = select(uncertainty, points, known, 0.9, HarvestSettings(max_frames=20, fill=True), physical)
+    scarce = HarvestSettings(max_frames=20, remember=0)
+    few, _ = select(uncertainty, points, known, 0.9, scarce, physical)
+    filled, funnel = select(uncertainty, points, known, 0.9, scarce.model_copy(update={"fill": True}), physical)
     assert len(few) < 20
     assert filled[: len(few)].tolist() == few.tolist()
     assert len(filled) == len(set(filled.tolist())) == funnel.left["selected"] == 20
     assert physical[filled].all()
+
+
+@quick
+@given(seed=st.integers(0, 10_000), n=st.integers(0, 40), remember=st.integers(0, 30), fill=st.booleans())
+def test_what_is_remembered_would_have_been_next(seed, n, remember, fill):
+    rng = np.random.default_rng(seed)
+    u, points, known = rng.normal(size=n), rng.normal(size=(n, 3)), rng.normal(size=(4, 3))
+    some = HarvestSettings(max_frames=5, remember=remember, fill=fill)
+    picked, funnel = select(u, points, known, 0.0, some)
+    more, _ = select(u, points, known, 0.0, HarvestSettings(max_frames=5 + remember, remember=0, fill=fill))
+    assert picked.tolist() == more.tolist()
+    assert funnel.left["selected"] == min(5, len(picked))

@@ -127,6 +127,7 @@ def test_why_a_walker_ends(ends, plans, name, words):
     assert not end.completed
     assert re.search(words, end.reason), end.reason
     assert len(table(plans[name])["step"]) == end.steps / STRIDE, "the last frame is not recorded"
+    assert (plans[name].folder / "trajectory.dcd").is_file() == (end.steps > 0), "no trajectory without frames"
     if name not in ("torn", "NaN"):
         assert 0 < end.steps < plans[name].n_steps, "it must have got somewhere before it ended"
 

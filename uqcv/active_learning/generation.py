@@ -138,7 +138,7 @@ class Generation:
         rng = np.random.default_rng(self._seed("starts"))
         n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
         starts = choose_starts(training, n_newest, settings, rng)
-        few = self.config.harvest.model_copy(update={"max_frames": settings.walkers, "fill": True})
+        few = self.config.harvest.model_copy(update={"max_frames": settings.walkers, "remember": 0, "fill": True})
 
         def unsure(frames: Sequence[Structure], used: Sequence[Structure]) -> list[Structure]:
             return self._select(bundle, frames, [*training, *used], few).structures
@@ -166,20 +166,26 @@ class Generation:
         """Select frames to label."""
         if self.paths.harvest.is_file():
             return
-        frames = read_walkers(self.paths.walkers, self.campaign.topology)
+        frames = self._candidates()
         training = read_structures(self.paths.training, labelled=True)
         with progress(f"generation {self.number}, harvest", max(1, len(frames))) as update:
             result = self._select(Bundle.load(self.paths.bundle), frames, training, self.config.harvest, update)
         self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
-        if result.structures:
-            write_structures(
-                self.paths.selected, [s.with_info(origin=f"generation {self.number}") for s in result.structures]
-            )
+        for path, chosen in ((self.paths.left_over, result.left_over), (self.paths.selected, result.structures)):
+            if chosen:
+                write_structures(path, chosen)
         write_json(
             self.paths.harvest,
             {"threshold": result.threshold, "funnel": list(result.funnel.steps), "problems": result.problems},
         )
         say(f"  harvest: {result.funnel}")
+
+    def _candidates(self) -> list[Structure]:
+        """Return the frames of the walkers, and what earlier ones, who may never come there again, left over."""
+        walked = read_walkers(self.paths.walkers, self.campaign.topology)
+        path = self.campaign.generation(self.number - 1).left_over
+        left_over = read_structures(path) if self.number and path.is_file() else []
+        return [s.with_info(origin=f"generation {self.number}") for s in walked] + left_over
 
     def _select(
         self,

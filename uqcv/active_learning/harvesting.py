@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -52,12 +52,15 @@ class Harvest:
         Uncertainty above which a frame was unsure.
     problems
         First words of what made frames unphysical, with counts.
+    left_over
+        Those that would have been selected next, the most different first.
     """
 
     structures: list[Structure]
     funnel: Funnel
     threshold: float
     problems: dict[str, int]
+    left_over: list[Structure] = field(default_factory=list)
 
 
 def read_walkers(folder: Path, topology: Path) -> list[Structure]:
@@ -94,7 +97,7 @@ def harvest(
     bundle
         Of the generation that sampled.
     frames
-        Of its walkers.
+        Of its walkers, and those that earlier generations left over.
     training
         What the potential was trained on.
     guard
@@ -104,7 +107,7 @@ def harvest(
     component
         Pooling that decides.
     settings
-        Quantile, tolerance, number.
+        Quantile, tolerance, numbers.
     report
         Called with the number of frames evaluated.
     torsions
@@ -129,8 +132,8 @@ def harvest(
         settings,
         np.array([p is None for p in problems]),
     )
-    structures = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen]
-    return Harvest(structures, funnel, threshold, _counts(problems))
+    found, n = [frames[k].with_info(uncertainty=float(values[k])) for k in chosen], settings.max_frames
+    return Harvest(found[:n], funnel, threshold, _counts(problems), found[n:])
 
 
 def _evaluate(

@@ -56,6 +56,12 @@ class HarvestSettings(BaseModel):
         "atoms, or what the uncertainty sees of latent features; auto: the first of these that there is",
     )
     max_frames: int = Field(default=50, ge=1, description="Frames that are labelled per generation, at most (count)")
+    remember: int = Field(
+        default=100,
+        ge=0,
+        description="Frames that a generation leaves over, the most different first, for the next one to choose from "
+        "as well (count)",
+    )
     fill: bool = Field(
         default=False,
         description="Whether frames that are not uncertain fill up to max_frames: for comparisons at equal labels",
@@ -211,13 +217,14 @@ def select(
     threshold
         Uncertainty above which a frame is worth a label, see `threshold_from_calibration`.
     settings
-        Ceiling, tolerance and number of frames.
+        Ceiling, tolerance and numbers of frames.
     physical
         Mask of shape (n,), by default all frames.
 
     Returns
     -------
-    Indices of the frames, the most different first, and how many frames were left after each step.
+    Indices of the frames, the most different first, and how many frames were left after each step. The first
+    `settings.max_frames` are selected, the others the ones to remember: they would have been the next.
 
     Raises
     ------
@@ -244,18 +251,19 @@ def select(
     funnel = funnel.then("new", len(left))
     # Without a training set nothing is far or near, and the most uncertain frame is as good a start as any.
     first = int(values[left].argmax()) if len(left) and not len(np.asarray(known)) else None
-    left = left[farthest_points(points[left], known, settings.max_frames, first)]
-    if settings.fill and len(left) < settings.max_frames:
+    wanted = settings.max_frames + settings.remember
+    left = left[farthest_points(points[left], known, wanted, first)]
+    if settings.fill and len(left) < wanted:
         usable = whole & steps["below the ceiling"]
-        left = np.concatenate([left, _filling(points, usable, left, known, settings)])
-    return left, funnel.then("selected", len(left))
+        left = np.concatenate([left, _filling(points, usable, left, known, wanted - len(left))])
+    return left, funnel.then("selected", min(len(left), settings.max_frames))
 
 
-def _filling(points: Floats, usable: Bools, chosen: Ints, known: ArrayLike, settings: HarvestSettings) -> Ints:
+def _filling(points: Floats, usable: Bools, chosen: Ints, known: ArrayLike, missing: int) -> Ints:
     """Return the frames that differ most from those known and chosen, as many as are missing."""
     rest = np.setdiff1d(np.flatnonzero(usable), chosen)
     taken = np.concatenate([np.asarray(known, dtype=np.float64).reshape(-1, points.shape[1]), points[chosen]])
-    return rest[farthest_points(points[rest], taken, settings.max_frames - len(chosen))]
+    return rest[farthest_points(points[rest], taken, missing)]
 
 
 def _checked(points: ArrayLike, known: ArrayLike) -> tuple[Floats, Floats]:

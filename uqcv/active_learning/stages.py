@@ -134,7 +134,10 @@ def sample_bundle(
     site = Site(out.resolve(), bundle.resolve(), topology.resolve(), reference, model.settings.lowest_energy)
     starts = choose_starts(frames, 0, settings, np.random.default_rng(derive_seed(seed, "starts")))
     guard = MoleculeGuard.from_structure(reference, topology_bonds(atoms) or None, settings.validity)
-    ceiling, few = site.minimum_energy + settings.max_energy, HarvestSettings(max_frames=settings.walkers, fill=True)
+    ceiling, few = (
+        site.minimum_energy + settings.max_energy,
+        HarvestSettings(max_frames=settings.walkers, remember=0, fill=True),
+    )
 
     def unsure(walked: Sequence[Structure], used: Sequence[Structure]) -> list[Structure]:
         known, component, torsions = [*frames, *used], settings.bias.component, heavy_torsions(atoms)

@@ -129,6 +129,11 @@ class GenerationFolder:
         return self.path / "harvest" / "harvest.json"
 
     @property
+    def left_over(self) -> Path:
+        """Frames that were not selected, for the next generation to choose from as well."""
+        return self.path / "harvest" / "left_over.extxyz"
+
+    @property
     def selected(self) -> Path:
         """Frames to label."""
         return self.path / "harvest" / "selected.extxyz"

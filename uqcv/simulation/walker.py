@@ -213,6 +213,7 @@ class _Walker:
         before = self.checkpoint.start()
         self._steps: int = before["steps"] if before else -1
         self._seconds: float = before["seconds"] if before else 0.0
+        self._is_empty = before is None
         self._files = ExitStack()
         self._open_files(topology, append=before is not None)
 
@@ -313,6 +314,7 @@ class _Walker:
         temperature = self._temperature(state)
         problem = self._guard.problem(positions, cell) or self._runaway(uncertainty, energy, temperature)
         if problem is None:
+            self._is_empty = False
             self._trajectory.writeModel(state.getPositions(), periodicBoxVectors=None if cell is None else box / 10)
             row = (uncertainty, energy, temperature, self._bias_energy())
             self._table.writerow([steps, steps * plan.time_step, *(f"{x:.9g}" for x in row)])
@@ -345,5 +347,7 @@ class _Walker:
         if self._bias is not None:
             self._bias.close()
         self._files.close()
+        if self._is_empty:
+            Path(TRAJECTORY_FILE).unlink()  # nobody reads a DCD that is a header
         for folder in filter(None, (Path(), self.plan.shared_folder)):
             sync_files(folder)  # before end.json says that they are whole, those of PLUMED too
