@@ -41,6 +41,7 @@ SETTINGS = {
     "training.warm_epochs": 2,
     "sampling.walkers": 1,
     "sampling.length": 60.0,
+    "sampling.restarts": 0,
     "sampling.proposals.frames": 5,
     "campaign.generations": 2,
     "harvest.max_frames": 3,
