@@ -32,6 +32,14 @@ def test_what_is_refused(study_file, tmp_path, change, words):
         load_study(tmp_path / "study.yaml")
 
 
+@pytest.mark.parametrize("name", ["study", "study-short", "study-long"])
+def test_the_studies_of_alanine_dipeptide(root, tmp_path, name):
+    shipped = load_study(root / "systems" / "alanine_dipeptide" / f"{name}.yaml")
+    items = campaigns(shipped, tmp_path)
+    assert {item.sampler for item in items} == set(shipped.samplers)
+    assert all(item.config.name.startswith("alanine_dipeptide") for item in items)
+
+
 def test_settings_that_a_campaign_refuses_are_named_before_anything_runs(study, tmp_path):
     wrong = study.model_copy(update={"settings": study.settings | {"sampling.walkrs": 2}})
     with pytest.raises(InputError, match=r"unknown key sampling\.walkrs; did you mean walkers"):

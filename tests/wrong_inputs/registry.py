@@ -8,6 +8,7 @@ from . import (
     cases_places,
     cases_settings,
     cases_structures,
+    cases_studies,
     cases_systems,
 )
 from .case import Case
@@ -28,6 +29,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     "The doctor": cases_engines.DOCTOR,
     "The benchmark": cases_engines.BENCHMARKS,
     "The comparison of uncertainties": cases_comparisons.CASES,
+    "Studies": cases_studies.CASES,
     "Frames of the reference method": cases_comparisons.FRAMES,
     "Networks for another uncertainty": cases_comparisons.NETWORKS,
     "Files that may not be read": cases_places.UNREADABLE,

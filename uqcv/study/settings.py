@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from uqcv.config import Config, load_config, validated
 from uqcv.errors import InputError
-from uqcv.files import read_yaml
+from uqcv.files import about, read_yaml
 
 # One core for each campaign: as many run side by side as there are cores, which wastes none of them.
 ONE_CORE = {"training.processes": 1, "training.threads": 1, "sampling.processes": 1}
@@ -123,12 +123,14 @@ def campaigns(study: StudySettings, folder: Path, only: tuple[str, ...] = ()) ->
     chosen = {name: entry for name, entry in study.samplers.items() if not only or name in only}
     most = max(entry.seeds or study.seeds for entry in chosen.values())
     return [
-        Item(name, seed, folder / "campaigns" / name / f"seed-{seed}", _config(study, entry, seed))
+        Item(name, seed, folder / "campaigns" / name / f"seed-{seed}", _config(study, name, seed))
         for seed in range(study.first_seed, study.first_seed + most)
         for name, entry in chosen.items()
         if seed < study.first_seed + (entry.seeds or study.seeds)
     ]
 
 
-def _config(study: StudySettings, entry: SamplerEntry, seed: int) -> Config:
-    return load_config(study.campaign, ONE_CORE | study.settings | entry.settings | {"seed": seed})
+def _config(study: StudySettings, name: str, seed: int) -> Config:
+    with about(f"sampler {name}"):
+        own = study.samplers[name].settings
+        return load_config(study.campaign, ONE_CORE | study.settings | own | {"seed": seed})
