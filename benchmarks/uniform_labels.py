@@ -1,10 +1,10 @@
 """How good the main job could get: the same potential, trained on labels spread evenly over the Ramachandran map.
 
-    python benchmarks/uniform_labels.py runs/main_job/metadynamics-2 [--labels 177]
+    python benchmarks/uniform_labels.py runs/alanine_dipeptide [--labels 180]
 
 takes the first training set of a finished campaign and adds labels from a second uniform set, made with another seed
 than the campaign's test set: what a sampler that knows the answer would harvest. The schedule is the campaign's (a
-first training, then three warm ones on growing sets), and so is the test set. Prints one line.
+first training, then warm ones on growing sets), and so is the test set. Prints one line.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def measure(campaign: Path, labels: int | None) -> None:
     pool = uniform_pool(config)
     if not 0 < n_labels <= len(pool) - HELD_OUT:
         raise InputError(f"{n_labels} labels were asked for; 1 to {len(pool) - HELD_OUT} are there")
-    shares = [round(n_labels * k / 3) for k in range(4)]
+    rounds = max(1, config.campaign.generations - 1)
+    shares = [round(n_labels * k / rounds) for k in range(rounds + 1)]
     held_out = pool[n_labels : n_labels + HELD_OUT]
     stages = [(training + pool[:n], validation + (held_out if n else [])) for n in shares]
     potential = trained(config, stages)
