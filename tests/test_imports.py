@@ -20,6 +20,7 @@ LAYERS = (
     ("uqcv.active_learning",),  # the manager and what belongs to it
     ("uqcv.config",),
     ("uqcv.sampling", "uqcv.labeling", "uqcv.analysis", "uqcv.active_learning.selection"),
+    ("uqcv.active_learning.diversity",),
     ("uqcv.simulation",),
     ("uqcv.colvars",),
     ("uqcv.potentials", "uqcv.uncertainty"),

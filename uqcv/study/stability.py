@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uqcv.active_learning.selection import farthest_points
+from uqcv.active_learning.diversity import farthest_points
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.analysis.campaign import read_campaign
 from uqcv.analysis.ramachandran import ramachandran_angles
