@@ -13,6 +13,8 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.config import Config
 from uqcv.files import read_json
 from uqcv.potentials.storage import load_potential
+from uqcv.simulation.topology import read_topology
+from uqcv.simulation.trajectory import write_dcd
 from uqcv.structures import read_structures
 
 
@@ -174,6 +176,21 @@ def test_labels_are_those_of_the_reference(copied, force_field):
         np.testing.assert_allclose(again.forces, frame.forces, atol=1e-5)
 
 
+def test_what_is_labelled_is_not_harvested_again(copied, stage_of):
+    """Held-out frames, and those whose labels were given up, are as known as those that are trained on."""
+    paths = copied.generation(1)
+    spent = [copied.generation(0).selected, paths.validation, paths.calibration]
+    (walker, *others) = sorted(paths.walkers.glob("walker-*"))
+    for other in others:
+        shutil.rmtree(other)
+    topology = read_topology(copied.topology)
+    write_dcd(walker / "trajectory.dcd", topology, [s for path in spent for s in read_structures(path)])
+    copied.generation(0).left_over.unlink()
+    shutil.rmtree(paths.harvest.parent)
+    stage_of(1, {"harvest.duplicate_tolerance": 1e-4, "harvest.fill": True}).harvest()
+    assert read_json(paths.harvest)["funnel"][-1] == ["selected", 0]
+
+
 def test_what_was_left_over_can_still_be_selected(copied, stage_of):
     """No walker of the second generation moves, so all that it selects are frames of the first."""
     left_over = read_structures(copied.generation(0).left_over)
@@ -199,5 +216,5 @@ def test_times_are_kept(copied, stage_of):
     work = stage_of(0)
     assert all(seconds > 0 for seconds in read_json(copied.generation(0).path / "seconds.json").values())
     before = read_json(copied.generation(0).path / "seconds.json")
-    work.note_time("train", 1e6)
+    work.note_time("train", 1e6, 1e6)
     assert read_json(copied.generation(0).path / "seconds.json") == before, "a stage that was done keeps its time"

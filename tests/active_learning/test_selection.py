@@ -140,6 +140,17 @@ def test_what_is_remembered_would_have_been_next(seed, n, remember, fill):
     u, points, known = rng.normal(size=n), rng.normal(size=(n, 3)), rng.normal(size=(4, 3))
     some = HarvestSettings(max_frames=5, remember=remember, fill=fill)
     picked, funnel = select(u, points, known, 0.0, some)
-    more, _ = select(u, points, known, 0.0, HarvestSettings(max_frames=5 + remember, remember=0, fill=fill))
-    assert picked.tolist() == more.tolist()
+    plain, _ = select(u, points, known, 0.0, some.model_copy(update={"remember": 0}))
+    more, _ = select(u, points, known, 0.0, HarvestSettings(max_frames=5 + remember, remember=0))
+    assert picked[:5].tolist() == plain.tolist(), "what is remembered changes nothing of what is selected"
+    assert picked.tolist() == (more if len(more) >= 5 else plain).tolist()
     assert funnel.left["selected"] == min(5, len(picked))
+
+
+def test_filling_up_takes_no_copies():
+    """Walkers begin at frames that are known."""
+    known = np.arange(4.0)[:, None]
+    frames = np.array([[0.0], [1.0], [9.0], [9.01], [7.0]])
+    some = HarvestSettings(max_frames=5, duplicate_tolerance=0.1, fill=True)
+    picked, funnel = select([0.0, 0.0, 2.0, 0.0, 0.0], frames, known, 1.0, some)
+    assert picked.tolist() == [2, 4] and funnel.left["selected"] == 2

@@ -41,11 +41,13 @@ SETTINGS = {
     "training.warm_epochs": 2,
     "sampling.walkers": 1,
     "sampling.length": 60.0,
+    "sampling.frame_interval": 4.0,
     "sampling.restarts": 0,
     "sampling.proposals.frames": 5,
     "campaign.generations": 2,
     "harvest.max_frames": 3,
     "harvest.fill": True,
+    "harvest.duplicate_tolerance": 1e-6,
 }
 
 

@@ -9,7 +9,15 @@ from uqcv.study.report import write_study_report
 from uqcv.study.run import read_measures, run_study
 from uqcv.study.settings import campaigns, load_study
 
-ROW = {"labels": 0.0, "steps": 0.0, "evaluations": 0.0, "seconds": 0.0, "wasted": 0.0, "300 K_force_mae": 0.1}
+ROW = {
+    "labels": 0.0,
+    "steps": 0.0,
+    "evaluations": 0.0,
+    "seconds": 0.0,
+    "core_seconds": 0.0,
+    "wasted": 0.0,
+    "300 K_force_mae": 0.1,
+}
 BARE = {"generations": [ROW, ROW | {"labels": 2.0, "steps": 9.0}], "covered": [], "crossings": []}
 NO_MAP = {"system.torsions": None, "initial.keep": {}, "test.ramachandran_grid": None}
 
@@ -35,7 +43,7 @@ def test_what_is_not_there_is_a_dash(study, tmp_path, more):
         "stable, %",
     }  # fmt: skip
     assert row["MAE 300 K"] == "100"
-    assert set(list(cells(tables, "Gap to the expert", "plain").values())[2:]) == {"-"}
+    assert set(list(cells(tables, "Gap to the expert", "plain").values())[3:]) == {"-"}
     assert list(cells(tables, "labels: at most 2", "turned").values()) == ["turned", "2.0", "-", "-", "-"]
     assert "First visits" not in page and "<h2>Figures</h2>" not in page
 

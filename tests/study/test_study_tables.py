@@ -1,7 +1,6 @@
 """Rows of a study's tables from measures whose numbers are known."""
 
-from uqcv.study.summary import Spread
-from uqcv.study.tables import gaps
+from uqcv.study.tables import crossings, gaps
 
 
 def measures(covered, *generations):
@@ -20,21 +19,28 @@ OTHER = {
 }
 
 
-def test_gaps_are_to_the_mean_of_the_expert_at_equal_labels_and_in_the_end():
+def test_gaps_are_to_the_expert_of_the_same_seed_at_equal_labels_and_in_the_end():
     header, rows = gaps({"other": OTHER, "expert": EXPERT}, "expert", 100)
     assert header[0] == "sampler minus expert" and [len(row) for row in rows] == [len(header)]
-    assert rows[0][:5] == ["other", "2", "-10.0 (-20.0 to +0.0)", "+25.0 (+20.0 to +30.0)", "+0.5 (+0.0 to +1.0)"]
-    assert rows[0][5:] == ["-35.0 (-55.0 to -15.0)", "+32.5 (+25.0 to +40.0)", "+0.8 (+0.0 to +1.5)"]
+    assert rows[0][:6] == ["other", "2", "2", "-10.0", "+25.0 (+20.0 to +30.0)", "+0.5"]
+    assert rows[0][6:] == ["-35.0 (-50.0 to -20.0)", "+32.5 (+30.0 to +35.0)", "+0.8 (+0.0 to +1.5)"]
 
 
-def test_gaps_that_are_the_same_for_all_seeds_have_no_range():
-    assert Spread.of([0.96]).beyond(Spread.of([1.0])) == "+0.0"
-    ((name, labels, covered, mae, *_),) = gaps({"expert": {0: EXPERT[0]}, "one": {0: OTHER[0]}}, "expert", 100)[1]
-    assert (name, labels, covered, mae) == ("one", "2", "-10.0", "+20.0")
+def test_gaps_are_of_the_seeds_that_both_have():
+    ((name, seeds, labels, covered, mae, *_),) = gaps({"expert": {1: EXPERT[1], 2: {}}, "one": OTHER}, "expert", 100)[1]
+    assert (name, seeds, labels, covered, mae) == ("one", "1", "3", "-10.0", "+25.0")
+    assert gaps({"expert": {7: EXPERT[1]}, "one": OTHER}, "expert", 100)[1] == [["one", "0", *["-"] * 7]]
 
 
 def test_gaps_in_what_was_not_measured_are_dashes():
     """Without a map, and without a test set of one of the seeds."""
     bare = {0: measures([], (0, 0.1), (2, 0.1)), 1: measures([], (0,), (2,))}
-    assert gaps({"bare": bare, "expert": EXPERT}, "expert", 0)[1] == [["bare", "2", *["-"] * 6]]
-    assert gaps({"other": OTHER, "expert": bare}, "expert", 0)[1] == [["other", "2", *["-"] * 6]]
+    assert gaps({"bare": bare, "expert": EXPERT}, "expert", 0)[1] == [["bare", "2", "2", *["-"] * 6]]
+    assert gaps({"other": OTHER, "expert": bare}, "expert", 0)[1] == [["other", "2", "2", *["-"] * 6]]
+
+
+def test_first_visits_of_samplers_that_do_not_move_are_dashes():
+    moved = {"crossings": [2.0, None], "generations": [{"steps": 10.0}]}
+    still = {"crossings": [None, None], "generations": [{"steps": 0.0}]}
+    rows = crossings({"walks": {0: moved, 1: moved}, "proposes": {0: still}}, ["a", "b"])[1]
+    assert rows == [["walks", "2.0, 2 of 2", "none of 2"], ["proposes", "-", "-"]]

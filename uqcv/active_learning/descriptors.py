@@ -17,6 +17,7 @@ HYDROGEN = 1
 MOST_ATOMS = 64  # whose distances are listed; they are 2016 then
 # A trial with four rounds of walkers of alanine dipeptide: 1 finds 25 new bins of the map, 1/2 34, 1/4 39, and 0 38.
 AMIDE_WEIGHT = 0.25
+LEAST_SINES = 0.5  # product of the sines of both bond angles; below, a torsion is that of a nearly straight group
 
 
 def counted(numbers: ArrayLike) -> NDArray[np.int64]:
@@ -77,7 +78,8 @@ def torsion_descriptor(positions: ArrayLike, torsions: Sequence[HeavyTorsion]) -
     """Describe a molecule by the cosine and the sine of its torsions.
 
     They hardly change in vibrations and by up to 2 from one conformer to another, in which bonds and angles stay.
-    Amides count `AMIDE_WEIGHT` times as much: twisted ones are strained and not new, cis and trans are.
+    Amides count `AMIDE_WEIGHT` times as much: twisted ones are strained and not new, cis and trans are. Torsions of
+    nearly straight groups, such as nitriles, turn freely in any vibration: they count the less the straighter they are.
 
     Parameters
     ----------
@@ -94,7 +96,9 @@ def torsion_descriptor(positions: ArrayLike, torsions: Sequence[HeavyTorsion]) -
     b1, b2, b3 = np.moveaxis(np.diff(corners, axis=1), 1, 0)
     normal = np.cross(b2, b3)
     sine, cosine = np.linalg.norm(b2, axis=1) * (b1 * normal).sum(axis=1), (np.cross(b1, b2) * normal).sum(axis=1)
-    scale = np.where([torsion.is_amide for torsion in torsions], AMIDE_WEIGHT, 1.0) / np.hypot(sine, cosine)
+    lengths = np.linalg.norm(b1, axis=1) * np.linalg.norm(b2, axis=1) ** 2 * np.linalg.norm(b3, axis=1)
+    weights = np.where([torsion.is_amide for torsion in torsions], AMIDE_WEIGHT, 1.0)
+    scale = weights / np.maximum(np.hypot(sine, cosine), LEAST_SINES * lengths)
     return np.concatenate([scale * cosine, scale * sine])
 
 

@@ -137,11 +137,11 @@ class Generation:
         training = read_structures(self.paths.training, labelled=True)
         rng = np.random.default_rng(self._seed("starts"))
         n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
-        starts = choose_starts(training, n_newest, settings, rng)
+        starts, known = choose_starts(training, n_newest, settings, rng), self._known()
         few = self.config.harvest.model_copy(update={"max_frames": settings.walkers, "remember": 0, "fill": True})
 
         def unsure(frames: Sequence[Structure], used: Sequence[Structure]) -> list[Structure]:
-            return self._select(bundle, frames, [*training, *used], few).structures
+            return self._select(bundle, frames, [*known, *used], few).structures
 
         say(f"  walkers: {settings.processes or available_cores()} at a time, one CPU thread each")
         title = f"generation {self.number}, "
@@ -167,9 +167,8 @@ class Generation:
         if self.paths.harvest.is_file():
             return
         frames = self._candidates()
-        training = read_structures(self.paths.training, labelled=True)
         with progress(f"generation {self.number}, harvest", max(1, len(frames))) as update:
-            result = self._select(Bundle.load(self.paths.bundle), frames, training, self.config.harvest, update)
+            result = self._select(Bundle.load(self.paths.bundle), frames, self._known(), self.config.harvest, update)
         self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
         for path, chosen in ((self.paths.left_over, result.left_over), (self.paths.selected, result.structures)):
             if chosen:
@@ -186,6 +185,12 @@ class Generation:
         path = self.campaign.generation(self.number - 1).left_over
         left_over = read_structures(path) if self.number and path.is_file() else []
         return [s.with_info(origin=f"generation {self.number}") for s in walked] + left_over
+
+    def _known(self) -> list[Structure]:
+        """Return all frames that a label was spent on, whatever became of it: training, held-out, and given up ones."""
+        earlier = [self.campaign.generation(k).selected for k in range(self.number)]
+        data = (self.paths.training, self.paths.validation, self.paths.calibration)
+        return [s for path in (*data, *earlier) if path.is_file() for s in read_structures(path)]
 
     def _select(
         self,
@@ -239,11 +244,12 @@ class Generation:
         """Return how many structures this generation sent to the reference method."""
         return int(read_json(self.paths.label_summary)["sent"]) if self.paths.label_summary.is_file() else 0
 
-    def note_time(self, stage: str, seconds: float) -> None:
-        """Keep the wall time of a stage; that of an interrupted one counts from its last start."""
-        path = self.paths.path / "seconds.json"
-        times = read_json(path) if path.is_file() else {}
-        write_json(path, {stage: seconds} | times)
+    def note_time(self, stage: str, wall: float, core: float) -> None:
+        """Keep the seconds of a stage, on the wall and of all cores; an interrupted one counts from its last start."""
+        for name, seconds in (("seconds.json", wall), ("core_seconds.json", core)):
+            path = self.paths.path / name
+            times = read_json(path) if path.is_file() else {}
+            write_json(path, {stage: seconds} | times)
 
 
 def _sentence(metrics: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from uqcv.active_learning.descriptors import (
     torsion_descriptor,
 )
 from uqcv.active_learning.selection import DescriptorName, Funnel, HarvestSettings, select, threshold_from_calibration
-from uqcv.analysis.trajectories import read_trajectory
+from uqcv.analysis.trajectories import load_trajectory, structures_of
 from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.features import latent_features
@@ -73,13 +73,15 @@ def read_frames(walker: Path, topology: Path) -> list[Structure]:
     path = walker / TRAJECTORY_FILE
     if not path.is_file() or not path.stat().st_size:
         return []
-    return [s.with_info(walker=walker.name, frame=k) for k, s in enumerate(read_trajectory(path, topology))]
+    # Not `read_trajectory`: colliding atoms in what was proposed are the guard's to judge, not a sign of another unit.
+    frames = structures_of(load_trajectory(path, topology), path)
+    return [s.with_info(walker=walker.name, frame=k) for k, s in enumerate(frames)]
 
 
 def harvest(
     bundle: Bundle,
     frames: Sequence[Structure],
-    training: Sequence[Structure],
+    known: Sequence[Structure],
     guard: MoleculeGuard,
     energy_ceiling: float,
     component: Pooling,
@@ -98,8 +100,8 @@ def harvest(
         Of the generation that sampled.
     frames
         Of its walkers, and those that earlier generations left over.
-    training
-        What the potential was trained on.
+    known
+        What is labelled already.
     guard
         Knows the whole molecule.
     energy_ceiling
@@ -116,7 +118,7 @@ def harvest(
     threshold = threshold_from_calibration(bundle.settings.distributions[component].held_out, settings.quantile)
     if not frames:
         return Harvest([], Funnel().then("frames", 0), threshold, {})
-    describe = describer(settings.descriptor, bundle, [*frames, *training], torsions)
+    describe = describer(settings.descriptor, bundle, [*frames, *known], torsions)
     energies, values = _evaluate(bundle, frames, component, report)
     problems = [guard.problem(s.positions, s.cell) for s in frames]
     too_high = energies > energy_ceiling
@@ -127,7 +129,7 @@ def harvest(
     chosen, funnel = select(
         values,
         describe(frames),
-        describe(training),
+        describe(known),
         threshold,
         settings,
         np.array([p is None for p in problems]),

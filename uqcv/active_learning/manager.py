@@ -22,7 +22,7 @@ from uqcv.config import Config, first_difference
 from uqcv.errors import InputError
 from uqcv.files import read_yaml
 from uqcv.folders import remove_leftovers
-from uqcv.processes import available_cores
+from uqcv.processes import available_cores, core_seconds
 from uqcv.progress import say
 
 # A campaign may go on for longer than was planned at first; everything else must stay as it was.
@@ -83,7 +83,7 @@ class Campaign:
             Called after each generation with its number, from 0.
         """
         with self.folder.locked():
-            torch.set_num_threads(available_cores())
+            torch.set_num_threads(self.config.training.threads or available_cores())
             say(f"{self.config.name}: seed {self.config.seed}, {self.config.sampling.sampler}, in {self.folder.path}")
             facts = prepare(self.config, self.folder)
             remove_leftovers(self.folder.path)
@@ -116,9 +116,9 @@ class Campaign:
             stages += [("sample", work.sample), ("harvest", work.harvest), ("label", self._label_of(work))]
         for name, stage in stages:
             self._move(number, name)
-            start = time.perf_counter()
+            start, used = time.perf_counter(), core_seconds()
             stage()
-            work.note_time(name, time.perf_counter() - start)
+            work.note_time(name, time.perf_counter() - start, core_seconds() - used)
         if is_last is not None:
             self._move(number, "done", finished=True, reason=is_last)
         elif not work.label_count():

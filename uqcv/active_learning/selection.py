@@ -43,7 +43,7 @@ class HarvestSettings(BaseModel):
     duplicate_tolerance: float = Field(
         default=0.1,
         ge=0,
-        description="Frames nearer than this to a known one are duplicates (ratio to the spread of the training set: "
+        description="Frames nearer than this to a known one are duplicates (ratio to the spread of the labelled ones: "
         "the root mean square distance of its descriptors from their mean)",
     )
     descriptor: DescriptorName = Field(
@@ -133,7 +133,7 @@ def select(
     descriptors
         Of each frame, shape (n, D); those of frames that are not physical may be NaN.
     known
-        Descriptors of the training set, shape (m, D).
+        Descriptors of what is labelled already, shape (m, D).
     threshold
         Uncertainty above which a frame is worth a label, see `threshold_from_calibration`.
     settings
@@ -171,16 +171,16 @@ def select(
     funnel = funnel.then("new", len(left))
     # Without a training set nothing is far or near, and the most uncertain frame is as good a start as any.
     first = int(values[left].argmax()) if len(left) and not len(np.asarray(known)) else None
-    wanted = settings.max_frames + settings.remember
-    left = left[farthest_points(points[left], known, wanted, first)]
-    if settings.fill and len(left) < wanted:
+    left = left[farthest_points(points[left], known, settings.max_frames + settings.remember, first)]
+    if settings.fill and len(left) < settings.max_frames:
         usable = whole & steps["below the ceiling"]
-        left = np.concatenate([left, _filling(points, usable, left, known, wanted - len(left))])
+        left = np.concatenate([left, _filling(points, usable, left, known, settings)])
     return left, funnel.then("selected", min(len(left), settings.max_frames))
 
 
-def _filling(points: Floats, usable: Bools, chosen: Ints, known: ArrayLike, missing: int) -> Ints:
-    """Return the frames that differ most from those known and chosen, as many as are missing."""
+def _filling(points: Floats, usable: Bools, chosen: Ints, known: ArrayLike, settings: HarvestSettings) -> Ints:
+    """Return the frames that differ most from those known and chosen, as many as are missing and are no copies."""
     rest = np.setdiff1d(np.flatnonzero(usable), chosen)
     taken = np.concatenate([np.asarray(known, dtype=np.float64).reshape(-1, points.shape[1]), points[chosen]])
-    return rest[farthest_points(points[rest], taken, missing)]
+    rest = rest[drop_duplicates(points[rest], taken, settings.duplicate_tolerance * spread(known))]
+    return rest[farthest_points(points[rest], taken, settings.max_frames - len(chosen))]

@@ -151,6 +151,17 @@ class SamplingSettings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _parts_have_frames(self) -> SamplingSettings:
+        """Refuse parts shorter than the time between frames, which is the least that a walker takes."""
+        most = max(0, int(self.length / self.frame_interval) - 1)
+        if self.restarts > most:
+            raise ValueError(
+                f"restarts {self.restarts} within {self.length:g} fs: at most {most} are expected, so that each part "
+                f"has a frame after {self.frame_interval:g} fs"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _steps_can_be_counted(self) -> SamplingSettings:
         for name, time in (
             ("length", self.length),

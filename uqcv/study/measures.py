@@ -22,6 +22,7 @@ from uqcv.units import FS_TO_PS
 
 TEMPERATURE = 300.0  # of the free energies that are compared, K
 MEASURES_FILE = "measures.json"
+WHOLE = ("covered", "crossings")  # of a campaign that is measured to its end
 UNTIL_TRAINED = ("data", "train", "fit", "evaluate")
 
 
@@ -35,6 +36,8 @@ def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) ->
     """
     path = folder / MEASURES_FILE
     before = read_json(path) if path.is_file() else {"generations": []}
+    for name in WHOLE:
+        before.pop(name, None)  # they may be those of a shorter campaign
     campaign = read_campaign(folder)
     rows = list(before["generations"])
     for generation in campaign.generations[len(rows) :]:
@@ -56,7 +59,8 @@ def is_measured(folder: Path, settings: MeasureSettings) -> bool:
         return False
     measures = read_json(path)
     trained = sum(bool(generation.metrics) for generation in read_campaign(folder).generations)
-    return len(measures["generations"]) == trained and ("stability" in measures or not settings.stability_runs)
+    is_whole = len(measures["generations"]) == trained and all(name in measures for name in WHOLE)
+    return is_whole and ("stability" in measures or not settings.stability_runs)
 
 
 def _of_model(folder: Path, generation: Generation, oracle: Oracle, settings: MeasureSettings) -> dict[str, Any]:
@@ -90,23 +94,34 @@ def _map_error(bundle: Bundle, oracle: Oracle, settings: MeasureSettings) -> dic
 
 def _spent(campaign: Campaign, number: int) -> dict[str, float]:
     """Return what was spent until the potential of a generation was there."""
-    spent = {"labels": 0.0, "steps": 0.0, "evaluations": 0.0, "seconds": 0.0, "wasted": 0.0, "simulated_ps": 0.0}
-    time_step = _settings(campaign)["sampling"]["time_step"]
+    names = ("labels", "steps", "evaluations", "seconds", "core_seconds", "wasted", "simulated_ps")
+    spent, settings = dict.fromkeys(names, 0.0), _settings(campaign)["sampling"]
     for generation in campaign.generations[:number]:
         steps = sum(int(walker.end.get("steps", 0)) for walker in generation.walkers)
         spent["labels"] += generation.labels.get("sent", 0)
         spent["wasted"] += generation.labels.get("failed", 0) + generation.labels.get("too_high", 0)
         spent["steps"] += steps
-        spent["simulated_ps"] += steps * time_step * FS_TO_PS
-        harvested = dict(generation.funnel).get("frames", 0) * _networks(campaign)
-        spent["evaluations"] += harvested + sum(int(w.end.get("evaluations", 0)) for w in generation.walkers)
-        spent["seconds"] += sum(_seconds(generation).values())
-    spent["seconds"] += sum(_seconds(campaign.generations[number]).get(stage, 0.0) for stage in UNTIL_TRAINED)
+        spent["simulated_ps"] += steps * settings["time_step"] * FS_TO_PS
+        looked_at = dict(generation.funnel).get("frames", 0) + _for_new_starts(generation, settings["walkers"])
+        spent["evaluations"] += looked_at * _networks(campaign)
+        spent["evaluations"] += sum(int(walker.end.get("evaluations", 0)) for walker in generation.walkers)
+        for name in ("seconds", "core_seconds"):
+            spent[name] += sum(_times(generation, name).values())
+    for name in ("seconds", "core_seconds"):
+        times = _times(campaign.generations[number], name)
+        spent[name] += sum(times.get(stage, 0.0) for stage in UNTIL_TRAINED)
     return spent
 
 
-def _seconds(generation: Generation) -> dict[str, float]:
-    path = generation.folder / "seconds.json"
+def _for_new_starts(generation: Generation, together: int) -> int:
+    """Return how many frames were looked at to start walkers anew: each time those of all parts before."""
+    parts = _side_by_side(generation, together)
+    frames = [sum(len(walker.trace()["step"]) for walker in part) for part in parts[:-1]]
+    return int(np.cumsum(frames).sum())
+
+
+def _times(generation: Generation, name: str) -> dict[str, float]:
+    path = generation.folder / f"{name}.json"
     return dict(read_json(path)) if path.is_file() else {}
 
 
@@ -129,21 +144,25 @@ def _covered(folder: Path, campaign: Campaign, oracle: Oracle) -> list[int]:
 
 
 def _crossings(campaign: Campaign, oracle: Oracle) -> list[float | None]:
-    """Return for each minimum the simulated time, ps, of all walkers until one was first in its bin."""
+    """Return for each minimum the simulated time, ps, of all walkers until one was first in its bin.
+
+    Walkers of a part run side by side; one that has ended adds nothing more.
+    """
     found: list[float | None] = [None] * len(oracle.minima)
     if oracle.free_energy is None:
         return found
     settings, elapsed = _settings(campaign)["sampling"], 0.0
-    interval, together = settings["frame_interval"] * FS_TO_PS, int(settings["walkers"])
-    parts = [part for generation in campaign.generations for part in _side_by_side(generation, together)]
+    stride = max(1, round(settings["frame_interval"] / settings["time_step"]))
+    parts = [part for g in campaign.generations for part in _side_by_side(g, int(settings["walkers"]))]
     for part in parts:
-        steps = sum(int(walker.end.get("steps", 0)) for walker in part)
-        walks = [walker.angles(campaign.topology, campaign.torsions) for walker in part] if steps else []
+        steps = [int(walker.end.get("steps", 0)) for walker in part]
+        walks = [walker.angles(campaign.topology, campaign.torsions) for walker in part] if any(steps) else []
         for k, minimum in enumerate(oracle.minima):
             first = min((_first(walk, minimum, len(oracle.free_energy)) for walk in walks), default=np.inf)
             if found[k] is None and np.isfinite(first):
-                found[k] = elapsed + float(first) * interval * len(walks)
-        elapsed += steps * settings["time_step"] * FS_TO_PS
+                until = sum(min(stride * first, taken) for taken in steps)
+                found[k] = elapsed + float(until) * settings["time_step"] * FS_TO_PS
+        elapsed += sum(steps) * settings["time_step"] * FS_TO_PS
     return found
 
 

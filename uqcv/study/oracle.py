@@ -66,8 +66,8 @@ def make_oracle(config: Config, settings: MeasureSettings, folder: Path) -> Orac
         for t in settings.trajectory_temperatures
     }
     samples: list[Structure] = []
-    if free_energy is not None:
-        samples = _made(folder / "map.extxyz", lambda: _samples(config, settings, torsions, free_energy))
+    if free_energy is not None and isinstance(method := build_reference(config.reference), OpenMMForceField):
+        samples = _made(folder / "map.extxyz", lambda: _samples(method, config.seed, settings, torsions, free_energy))
     return Oracle(trajectories, torsions, free_energy, samples)
 
 
@@ -109,14 +109,11 @@ def _dynamics(
 
 
 def _samples(
-    config: Config, settings: MeasureSettings, torsions: Torsions, free_energy: NDArray[np.float64]
+    method: OpenMMForceField, seed: int, settings: MeasureSettings, torsions: Torsions, free_energy: NDArray[np.float64]
 ) -> list[Structure]:
-    method = build_reference(config.reference)
-    if not isinstance(method, OpenMMForceField):
-        return []
     wanted = free_energy < settings.map_ceiling
     with progress("reference frames in the bins of the map", int(wanted.sum()) * settings.samples_per_bin) as update:
         return map_samples(
-            method, torsions, wanted, settings.samples_per_bin, seed=derive_seed(config.seed, "study", "map"),
+            method, torsions, wanted, settings.samples_per_bin, seed=derive_seed(seed, "study", "map"),
             filling=settings.map_filling, progress=lambda done, total: update(done, ""),
         )  # fmt: skip

@@ -11,7 +11,7 @@ from uqcv.active_learning.beginning import beginning
 from uqcv.active_learning.manager import MAY_CHANGE, Campaign
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.config import first_difference
-from uqcv.errors import InputError
+from uqcv.errors import InputError, UqcvError
 from uqcv.files import about, read_json, write_json
 from uqcv.folders import locked
 from uqcv.processes import available_cores, output_to, run_in_processes
@@ -49,10 +49,14 @@ def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), pr
         _require_same(study, folder)
         _require_possible(campaigns(study, folder), items)
         write_json(folder / STUDY_FILE, study.model_dump(mode="json"))
+        oracle = make_oracle(items[0].config, study.measures, folder / "reference")
         unfinished = [item for item in items if not _is_finished(item)]
         _run_firsts(unfinished, folder, n)
-        _run_campaigns(unfinished, folder, n)
-        oracle = make_oracle(items[0].config, study.measures, folder / "reference")
+        try:
+            _run_campaigns(unfinished, folder, n)
+        except UqcvError:  # what one campaign met is no reason to keep back what came of the others
+            _measure([item for item in items if _is_finished(item)], oracle, study, n)
+            raise
         _measure(items, oracle, study, n)
 
 
@@ -141,6 +145,6 @@ def read_measures(study: StudySettings, folder: Path) -> dict[str, dict[int, dic
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for item in campaigns(study, folder):
         path = item.folder / "measures.json"
-        if path.is_file():
-            found.setdefault(item.sampler, {})[item.seed] = read_json(path)
+        if path.is_file() and "covered" in (measures := read_json(path)):
+            found.setdefault(item.sampler, {})[item.seed] = measures
     return {name: found[name] for name in study.samplers if name in found}

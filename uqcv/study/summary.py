@@ -38,16 +38,16 @@ class Spread:
             return f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} ({self.least:.{digits}f}-{self.most:.{digits}f})"
 
-    def beyond(self, other: Spread) -> str:
-        """Return how far this is above the mean of another, and its range from there; `-` if one is not known.
+    def signed(self) -> str:
+        """Return mean and range of differences; `-` if one is not known.
 
-        >>> Spread.of([1.0, 2.0, 6.0]).beyond(Spread.of([2.0, 4.0]))
+        >>> Spread.of([-2.0, -1.0, 3.0]).signed()
         '+0.0 (-2.0 to +3.0)'
         """
-        mean, least, most = (value - other.mean for value in (self.mean, self.least, self.most))
-        if not np.isfinite(mean):
+        if not np.isfinite(self.mean):
             return "-"
-        return f"{mean:+z.1f}" if least == most else f"{mean:+z.1f} ({least:+z.1f} to {most:+z.1f})"
+        mean = f"{self.mean:+z.1f}"
+        return mean if self.least == self.most else f"{mean} ({self.least:+z.1f} to {self.most:+z.1f})"
 
 
 def last(measures: Measures) -> dict[str, Any]:

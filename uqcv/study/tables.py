@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uqcv.study.settings import StudySettings
 from uqcv.study.summary import BUDGETS, Measures, Seeds, Spread, at_budget, coverage_after, last, over_seeds, reach
@@ -22,7 +23,7 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
     target = f"labels to {PERCENT * study.measures.target:g} %"
     header = ["sampler", "seeds", "labels", "covered, %", target, "MAE uniform, meV/Å", "RMSE uniform"]
     header += [f"MAE {t}" for t in temperatures]
-    header += ["map, kJ/mol", "effective, median", "stable, %", "wasted labels", "core-hours"]
+    header += ["map, kJ/mol", "effective, median", "stable, %", "wasted labels", "hours", "core-hours"]
     rows = []
     for name, seeds in samplers.items():
         row = [name, str(len(seeds)), _cell(seeds, "labels"), _covered(seeds, n_relevant)]
@@ -30,7 +31,7 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
         row += [_cell(seeds, key, MEV) for key in ("test_force_mae", "test_force_rmse")]
         row += [_cell(seeds, f"{t}_force_mae", MEV) for t in temperatures]
         row += [_cell(seeds, "map_error"), _cell(seeds, "map_effective_median"), _stable(seeds)]
-        row += [_cell(seeds, "wasted"), _cell(seeds, "seconds", 1 / HOUR)]
+        row += [_cell(seeds, "wasted"), *(_cell(seeds, key, 1 / HOUR) for key in ("seconds", "core_seconds"))]
         rows.append(row)
     return header, rows
 
@@ -50,43 +51,47 @@ def budgets(samplers: Samplers, n_relevant: int) -> dict[str, tuple[list[str], R
 def gaps(samplers: Samplers, expert: str, n_relevant: int) -> tuple[list[str], Rows]:
     """Return how far each other sampler is from the expert: at the most labels that all of both asked for, and last.
 
-    Means over seeds, and their range, minus the mean of the expert.
+    Differences between campaigns of one seed, which share data and first potential: their mean and range.
     """
     quantities = ["covered, points", "MAE uniform, meV/Å", "map, kJ/mol"]
-    header = [f"sampler minus {expert}", "labels", *quantities, *(f"in the end: {name}" for name in quantities)]
-    best, rows = samplers[expert], []
-    for name, seeds in samplers.items():
-        if name != expert:
-            shared = min(last(m)["labels"] for m in (*seeds.values(), *best.values()))
-            rows.append([name, f"{shared:.0f}"])
-            for labels in (shared, np.inf):
-                pairs = zip(_after(seeds, labels, n_relevant), _after(best, labels, n_relevant), strict=True)
-                rows[-1] += [own.beyond(known) for own, known in pairs]
-    return header, rows
+    header = [f"sampler minus {expert}", "seeds", "labels", *quantities]
+    header += [f"in the end: {name}" for name in quantities]
+    return header, [
+        [name, *_gap(seeds, samplers[expert], n_relevant)] for name, seeds in samplers.items() if name != expert
+    ]
 
 
-def _after(seeds: Seeds, labels: float, n_relevant: int) -> list[Spread]:
-    """Return coverage and errors after so many labels, NaN where there is no such measure."""
+def _gap(seeds: Seeds, best: Seeds, n_relevant: int) -> list[str]:
+    pairs = [(seeds[seed], best[seed]) for seed in seeds if seed in best]
+    if not pairs:
+        return ["0", *["-"] * 7]
+    shared = min(last(m)["labels"] for pair in pairs for m in pair)
+    cells = [str(len(pairs)), f"{shared:.0f}"]
+    for labels in (shared, np.inf):
+        differences = [_after(own, labels, n_relevant) - _after(known, labels, n_relevant) for own, known in pairs]
+        cells += [Spread.of(column).signed() for column in zip(*differences, strict=True)]
+    return cells
 
-    def covered(measures: Measures) -> float:
-        return PERCENT * coverage_after(measures, labels, n_relevant) if n_relevant else np.nan
 
-    def error(key: str, factor: float = 1.0) -> Spread:
-        return over_seeds(seeds, lambda m: factor * (at_budget(m, "labels", labels) or {}).get(key, np.nan))
-
-    return [over_seeds(seeds, covered), error("test_force_mae", MEV), error("map_error")]
+def _after(measures: Measures, labels: float, n_relevant: int) -> NDArray[np.float64]:
+    """Return coverage and errors of a campaign after so many labels, NaN where there is no such measure."""
+    row = at_budget(measures, "labels", labels) or {}
+    covered = PERCENT * coverage_after(measures, labels, n_relevant) if n_relevant else np.nan
+    return np.array([covered, MEV * row.get("test_force_mae", np.nan), row.get("map_error", np.nan)])
 
 
 def crossings(samplers: Samplers, minima: list[str]) -> tuple[list[str], Rows]:
     """Return the simulated time until each minimum was first visited, ps, and in how many campaigns it was."""
     rows = []
     for name, seeds in samplers.items():
-        row = [name]
-        for k in range(len(minima)):
-            times = [m["crossings"][k] for m in seeds.values() if m["crossings"][k] is not None]
-            row.append(f"{Spread.of(times)}, {len(times)} of {len(seeds)}" if times else f"none of {len(seeds)}")
-        rows.append(row)
+        walked = any(last(m)["steps"] for m in seeds.values())
+        rows.append([name, *(_visits(seeds, k) if walked else "-" for k in range(len(minima)))])
     return ["sampler", *minima], rows
+
+
+def _visits(seeds: Seeds, k: int) -> str:
+    times = [m["crossings"][k] for m in seeds.values() if m["crossings"][k] is not None]
+    return f"{Spread.of(times)}, {len(times)} of {len(seeds)}" if times else f"none of {len(seeds)}"
 
 
 def _at(seeds: Seeds, budget: str, limit: float, n_relevant: int) -> list[str]:
