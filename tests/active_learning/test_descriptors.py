@@ -13,7 +13,7 @@ from uqcv.active_learning.descriptors import (
     torsion_descriptor,
 )
 from uqcv.errors import InputError
-from uqcv.simulation.torsions import backbone_torsions, bond_pairs, heavy_torsions, torsion_angle, turn
+from uqcv.simulation.torsions import HeavyTorsion, backbone_torsions, bond_pairs, heavy_torsions, torsion_angle, turn
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -87,3 +87,14 @@ def test_a_twisted_amide_is_nearer_than_a_turned_bond(molecule, force_field):
     amide, single = (next(t for t in torsions if t.is_amide == kind) for kind in (True, False))
     assert away(amide, 30.0) == pytest.approx(AMIDE_WEIGHT * away(single, 30.0))
     assert away(amide, 180.0) > 0.9 * away(single, 30.0)
+
+
+@quick
+@given(seed=st.integers(0, 10_000), bend=st.floats(0, 3))
+def test_torsions_of_straight_groups_hardly_count(seed, bend):
+    """C-C-C≡N, bent by a few degrees in any direction; a straight one has no torsion, and no NaN."""
+    angle, way = np.radians(bend), np.random.default_rng(seed).uniform(0, 2 * np.pi)
+    last = [np.cos(angle), np.sin(angle) * np.cos(way), np.sin(angle) * np.sin(way)]
+    positions = np.array([[-0.5, 1.4, 0.0], [0.0, 0.0, 0.0], [1.46, 0.0, 0.0], [1.46 + 1.16 * last[0], *last[1:]]])
+    found = torsion_descriptor(positions, [HeavyTorsion((0, 1, 2, 3), False)])
+    assert np.isfinite(found).all() and np.linalg.norm(found) < 2 * 1.1 * np.sin(angle) + 1e-12

@@ -9,7 +9,9 @@ from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.errors import InputError
 from uqcv.files import read_json
+from uqcv.simulation.topology import read_topology
 from uqcv.simulation.torsions import HeavyTorsion, heavy_torsions
+from uqcv.simulation.trajectory import write_dcd
 from uqcv.structures import read_structures
 
 EASY = HarvestSettings(quantile=0.0, max_error=1e6, max_frames=100, duplicate_tolerance=0.0)
@@ -122,6 +124,16 @@ def test_what_is_left_over_would_have_been_next(take, walked):
     assert [len(one.structures), len(one.left_over), one.funnel.left["selected"]] == [1, 1, 1]
     for left, right in zip([*one.structures, *one.left_over], both.structures, strict=True):
         assert left.info == right.info and np.array_equal(left.positions, right.positions)
+
+
+def test_a_collision_in_the_first_frame_is_the_guards_to_judge(tmp_path, take, walked, topology_path):
+    positions = walked[0].positions.copy()
+    positions[1] = positions[4] + 0.1
+    (tmp_path / "walker-00").mkdir()
+    frames = [walked[0].with_positions(positions), *walked[:3]]
+    write_dcd(tmp_path / "walker-00" / "trajectory.dcd", read_topology(topology_path), frames)
+    found = read_walkers(tmp_path, topology_path)
+    assert len(found) == 4 and sum(take(found).problems.values()) == 1
 
 
 def test_nothing_at_all(take):

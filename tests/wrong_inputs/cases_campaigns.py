@@ -14,7 +14,7 @@ GENERATION = "campaign/generation-00"
 LOCK, HISTORY = "campaign/.lock", f"{GENERATION}/training/history.csv"
 JOURNAL = "out.extxyz.journal"
 # A run that is refused in the middle says so far it came.
-PROGRESS = ("campaign/state.json", "campaign/config.yaml", "campaign/generation-00/seconds.json")
+PROGRESS = ("campaign/state.json", "campaign/config.yaml", "campaign/generation-00/*seconds.json")
 
 
 def _at_stage(stage: str, *without: str):
