@@ -1,12 +1,9 @@
 """What a campaign starts from: made once, from the seed, by the reference method."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 
-from uqcv.active_learning import reference_data
-from uqcv.active_learning.reference_data import prepare, reference_frames
+from uqcv.active_learning.reference_data import prepare
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.errors import InputError
 from uqcv.simulation.torsions import torsion_angle
@@ -121,29 +118,3 @@ def test_a_broken_pdb(make_config, folder, tmp_path):
     (tmp_path / "broken.pdb").write_text("ATOM      1  CH3 ACE A   1       zero  -0.036  -0.036\n")
     with pytest.raises(InputError, match=r"broken\.pdb: cannot be read as PDB"):
         prepare(make_config({"system.topology": str(tmp_path / "broken.pdb")}), folder)
-
-
-def test_frames_of_another_conformer(make_config):
-    keep = {"phi": [0, 150]}
-    config = make_config({"initial.keep": keep, "initial.frames": 3, "initial.spacing": 5})
-    found = reference_frames(config, {"phi": 65.0, "psi": -65.0})
-    assert len(found) == 3 and all(s.is_labelled for s in found)
-    assert all(0 <= torsion_angle(s.positions, PHI) <= 150 for s in found)
-    with pytest.raises(InputError, match=r"--turn chi was given; system\.torsions has"):
-        reference_frames(config, {"chi": 60.0})
-    with pytest.raises(
-        InputError, match=r"initial\.keep: phi is -\d+\.\d degrees .*; 0 to 150 is expected: .* --turn phi=75"
-    ):
-        reference_frames(config, {})
-
-
-def test_dynamics_shows_how_far_it_is(make_config, monkeypatch):
-    updates = []
-
-    @contextmanager
-    def seen(name, total):
-        yield lambda done, note: updates.append((name, done / total))
-
-    monkeypatch.setattr(reference_data, "progress", seen)
-    reference_frames(make_config({"initial.frames": 4, "initial.spacing": 5}), {})
-    assert updates[-1] == ("reference frames, reference dynamics", 1.0) and len(updates) >= 4

@@ -108,7 +108,7 @@ def test_a_killed_process_goes_on(tmp_path, copper):
 def test_a_power_cut_costs_no_more_than_a_moment(springs, structures, tmp_path, monkeypatch, seconds, syncs):
     """The journal is on the disk every so many seconds and at the end."""
     journal, seen, sync = tmp_path / "l.xyz.journal", [], os.fsync
-    monkeypatch.setattr("uqcv.labeling.batch.SECONDS_BETWEEN_SYNCS", seconds)
+    monkeypatch.setattr("uqcv.labeling.journal.SECONDS_BETWEEN_SYNCS", seconds)
     monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(os.fstat(handle).st_ino), sync(handle)))
     label_structures(springs, structures, tmp_path / "l.xyz")
     assert seen.count(journal.stat().st_ino) == syncs

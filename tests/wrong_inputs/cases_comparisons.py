@@ -8,6 +8,7 @@ import numpy as np
 from uqcv.structures import read_structures, write_structures
 
 from .case import Case
+from .conditions import another_run, full_disk
 from .lines import FIT, TRAIN
 from .spoiling import cut, garbage, written
 
@@ -114,6 +115,7 @@ def _one_stage(value: str) -> None:
     path.write_text(path.read_text().replace("stage=attack", f"stage={value}", 1))
 
 
+JOURNAL = "out.extxyz.journal"
 REFERENCE = "uqcv reference sample campaign.yaml -o out.extxyz --set initial.frames=2"
 
 FRAMES = (
@@ -125,7 +127,12 @@ FRAMES = (
     Case("a range that holds no angle", f"{REFERENCE} --set 'initial.keep={{phi: [150, 0]}}'"),
     Case("a time step that is too long", f"{REFERENCE} --set initial.time_step=50 --set initial.spacing=50"),
     Case("an output below a file", f"{REFERENCE.replace('out.extxyz', 'potential.pt/out.extxyz')}"),
-)
+    Case("frames of other settings in the journal", REFERENCE,
+         written(JOURNAL, '{"task": "0123456789ab", "velocities": []}\n')),
+    Case("a journal of something else", REFERENCE, written(JOURNAL, '[1, 2]\n')),
+    Case("another run is at work on the file", REFERENCE, written(JOURNAL, ""), under=another_run(JOURNAL)),
+    Case("a disk that is full", REFERENCE, under=full_disk),
+)  # fmt: skip
 
 NETWORKS = (
     Case("a network without a second readout", f"{FIT} --set uncertainty.method=mve"),

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from uqcv.active_learning.beginning import Torsions, backbone_or_named, beginning, own_frames, starting_structure
+from uqcv.active_learning.beginning import Torsions, beginning, own_frames
+from uqcv.active_learning.reference_dynamics import task_of, write_dynamics
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.config import Config, save_config
 from uqcv.errors import InputError
 from uqcv.files import read_json, write_json, write_text
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
-from uqcv.labeling.reference import ReferenceMethod, build_reference
-from uqcv.labeling.reference_md import sample_reference
+from uqcv.labeling.reference import ReferenceMethod
 from uqcv.labeling.relaxation import relax
-from uqcv.progress import progress, say
+from uqcv.progress import say
 from uqcv.seeding import derive_seed
-from uqcv.simulation.topology import read_topology
-from uqcv.simulation.torsions import bond_pairs, torsion_angle, turn
 from uqcv.structures import Structure, read_structures, write_structures
 
 
@@ -57,40 +55,14 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     if config.system.free_energy is not None:
         write_text(folder.free_energy, config.system.free_energy.read_text(encoding="utf-8"))
     relaxed = _made(folder.relaxed, "relaxing the molecule", lambda: [relax(method, begun.start)])[0]
-    frames = _made(folder.initial, "first labels", lambda: _initial(config, method, relaxed, torsions))
-    held_out = _made(folder.held_out, "held-out labels", lambda: _held_out(config, method, relaxed, torsions))
+    frames = _labels(config, folder.initial, method, relaxed, torsions, held_out=False)
+    held_out = _labels(config, folder.held_out, method, relaxed, torsions, held_out=True)
     _make_test(config, folder, method, torsions)
     lowest = min(s.energy for s in (relaxed, *frames, *held_out) if s.energy is not None)
     facts = Facts(dict(torsions), lowest)
     free_energy = folder.free_energy.name if folder.free_energy.is_file() else None
     write_json(folder.facts, asdict(facts) | {"free_energy": free_energy})
     return facts
-
-
-def reference_frames(config: Config, turned: Mapping[str, float]) -> list[Structure]:
-    """Return labelled frames of dynamics by the reference method, as `config.initial` says.
-
-    Parameters
-    ----------
-    config
-        Of a campaign.
-    turned
-        Torsions (degrees) to turn the molecule to before it is relaxed, such as those of another conformer.
-
-    Raises
-    ------
-    InputError
-        For a torsion that `config.system` does not name, or a start that `config.initial.keep` does not hold.
-    """
-    method, topology = build_reference(config.reference), read_topology(config.system.topology)
-    torsions = backbone_or_named(config, topology)
-    start = starting_structure(config, topology)
-    for name, angle in turned.items():
-        if name not in torsions:
-            raise InputError(f"--turn {name} was given; system.torsions has {sorted(torsions)}")
-        positions = turn(start.positions, bond_pairs(topology), torsions[name], angle)
-        start = start.with_positions(positions)
-    return _dynamics(config, method, relax(method, start), torsions, config.initial.frames, "reference frames")
 
 
 def read_facts(path: Path) -> Facts:
@@ -119,53 +91,19 @@ def _made(path: Path, name: str, make: Callable[[], list[Structure]]) -> list[St
     return read_structures(path, labelled=True)
 
 
-def _initial(config: Config, method: ReferenceMethod, relaxed: Structure, torsions: Torsions) -> list[Structure]:
-    if config.initial.file is None:
-        return _dynamics(config, method, relaxed, torsions, config.initial.frames, "initial")
-    frames = own_frames(config)
-    return frames[: -config.initial.held_out]
-
-
-def _held_out(config: Config, method: ReferenceMethod, relaxed: Structure, torsions: Torsions) -> list[Structure]:
-    if config.initial.file is None:
-        return _dynamics(config, method, relaxed, torsions, config.initial.held_out, "held out")
-    return own_frames(config)[-config.initial.held_out :]
-
-
-def _dynamics(
-    config: Config, method: ReferenceMethod, start: Structure, torsions: Torsions, n_frames: int, purpose: str
+def _labels(
+    config: Config, path: Path, method: ReferenceMethod, relaxed: Structure, torsions: Torsions, held_out: bool
 ) -> list[Structure]:
+    """Return the first labels or the held-out ones, made first if the file is not there."""
     settings = config.initial
-
-    def left(structure: Structure) -> str | None:
-        """Return the torsion that is outside of its range, if one is."""
-        angles = {name: torsion_angle(structure.positions, torsions[name]) for name in settings.keep}
-        return next((k for k, (low, high) in settings.keep.items() if not low <= angles[k] <= high), None)
-
-    if name := left(start):
-        raise InputError(_outside(name, torsion_angle(start.positions, torsions[name]), settings.keep[name]))
-    with progress(f"{purpose}, reference dynamics", n_frames) as update:
-        frames = sample_reference(
-            method,
-            start,
-            n_frames,
-            settings.temperature,
-            settings.spacing,
-            time_step=settings.time_step,
-            seed=derive_seed(config.seed, purpose),
-            equilibration=settings.equilibration,
-            accept=(lambda structure: left(structure) is None) if settings.keep else None,
-            report=lambda done: update(done, ""),
-        )
-    return [s.with_info(origin=purpose) for s in frames]
-
-
-def _outside(name: str, angle: float, wanted: tuple[float, float]) -> str:
-    low, high = wanted
-    return (
-        f"initial.keep: {name} is {angle:.1f} degrees where the dynamics starts, relaxed; {low:g} to {high:g} is "
-        f"expected: give another range, or another start (uqcv reference sample --turn {name}={(low + high) / 2:g})"
-    )
+    if settings.file is not None:
+        own = slice(-settings.held_out, None) if held_out else slice(None, -settings.held_out)
+        return _made(path, "held-out labels" if held_out else "first labels", lambda: own_frames(config)[own])
+    if not path.is_file():
+        n_frames, purpose = (settings.held_out, "held out") if held_out else (settings.frames, "initial")
+        task = task_of(config, method, relaxed, purpose)
+        write_dynamics(path, config, method, relaxed, torsions, n_frames, purpose, task)
+    return read_structures(path, labelled=True)
 
 
 def _make_test(config: Config, folder: CampaignFolder, method: ReferenceMethod, torsions: Torsions) -> None:

@@ -30,14 +30,15 @@ def reference_sample(
     seed: Seed = None,
     settings: Setting = [],  # noqa: B006
 ) -> None:
-    """Write labelled frames of dynamics with the reference method, as `initial` of the settings says."""
-    from uqcv.active_learning.reference_data import reference_frames
+    """Write labelled frames of dynamics with the reference method, as `initial` of the settings says.
+
+    Interrupted, the same command goes on.
+    """
+    from uqcv.active_learning.reference_dynamics import write_reference_frames
     from uqcv.config import read_angles
     from uqcv.folders import require_writable
-    from uqcv.structures import write_structures
 
     require_writable(out)
     resolved = resolved_config(config, settings, seed)
-    frames = reference_frames(resolved, read_angles(turn))
-    write_structures(out, frames)
+    frames = write_reference_frames(resolved, read_angles(turn), out)
     print(f"{out}: {len(frames)} frames at {resolved.initial.temperature:g} K, seed {resolved.seed}")

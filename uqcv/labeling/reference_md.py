@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import ase
 import numpy as np
@@ -13,10 +14,12 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from uqcv.errors import InputError, LabelingError
+from uqcv.labeling.journal import Entry, Journal
 from uqcv.labeling.reference import NOT_FINITE, ReferenceMethod
 from uqcv.structures import Structure
 from uqcv.units import BOLTZMANN
 
+JOURNAL_KEYS = ("velocities",)
 MAX_RESTARTS = 100  # in a row, from the same frame
 # Above the start; harmonic atoms have 1.5 kT each on average. What is above the other holds no bonds any more.
 MOST_THERMAL_ENERGIES, MOST_ENERGY = 30.0, 5.0  # kT and eV for each atom
@@ -66,6 +69,8 @@ def sample_reference(
     equilibration: float = 0.0,
     accept: Callable[[Structure], bool] | None = None,
     report: Callable[[float], None] | None = None,
+    journal: Journal | None = None,
+    task: str = "",
 ) -> list[Structure]:
     """Return labelled frames of Langevin dynamics from a Maxwell-Boltzmann start.
 
@@ -96,11 +101,16 @@ def sample_reference(
         Which frames may be kept; asked every `spacing`.
     report
         Called with how many of `n_frames` are as good as done, equilibration included.
+    journal
+        Where each frame is put down with the state of the run (keys: `JOURNAL_KEYS`). What stands there already is
+        not done again: a run that was interrupted gives the frames of one that was not.
+    task
+        What the journal must be of: a name for all that decides the frames but their number.
 
     Raises
     ------
     InputError
-        If `start` is not accepted, or a length of time is not positive.
+        If `start` is not accepted, a length of time is not positive, or the journal is of another task.
     LabelingError
         If the method fails, the dynamics is unstable, or the run leaves again and again.
     """
@@ -113,12 +123,26 @@ def sample_reference(
         raise InputError("the starting structure is not accepted by the filter; start from one that is")
     run = _Run(method, start, temperature, time_step, friction, seed)
     unused = math.ceil(equilibration / spacing)
-    frames = []
-    for k in range(unused + n_frames):
+    frames = _done(journal, task, run, start)[: unused + n_frames]
+    for k in range(len(frames), unused + n_frames):
         frames.append(run.advance(round(spacing / time_step), accept))
+        if journal is not None:
+            journal.append(task, run.state)
         if report is not None:
             report((k + 1) * n_frames / (unused + n_frames))
     return frames[unused:]
+
+
+def _done(journal: Journal | None, task: str, run: _Run, start: Structure) -> list[Structure]:
+    """Return the frames of a journal, and set the run to where it ends."""
+    if journal is None or not journal.entries:
+        return []
+    if any(entry["task"] != task for entry in journal.entries):
+        raise InputError(
+            f"{journal.path}: holds frames of other settings or another method; delete it, or give another file"
+        )
+    run.restore(journal.entries[-1])
+    return [start.with_positions(e["positions"]).with_labels(e["energy"], e["forces"]) for e in journal.entries]
 
 
 class _Run:
@@ -148,6 +172,23 @@ class _Run:
             fixcm=False,  # ASE's own fixcm does not sample the canonical ensemble
             rng=self._rng,
         )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The labelled positions (Å, eV, eV/Å), the velocities (ASE's unit) and the state of the random numbers."""
+        return {
+            "positions": self._atoms.get_positions().tolist(),
+            "velocities": self._atoms.get_velocities().tolist(),
+            "energy": float(self._atoms.get_potential_energy()),
+            "forces": self._atoms.get_forces().tolist(),
+            "generator": self._rng.bit_generator.state,
+        }
+
+    def restore(self, state: Entry) -> None:
+        """Go back to a `state`."""
+        self._atoms.set_positions(state["positions"])
+        self._atoms.set_velocities(state["velocities"])
+        self._rng.bit_generator.state = state["generator"]
 
     def advance(self, steps: int, accept: Callable[[Structure], bool] | None) -> Structure:
         """Return the labelled frame after `steps` time steps, from an accepted frame to an accepted one."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uqcv.active_learning.beginning import Torsions, backbone_or_named
-from uqcv.active_learning.reference_data import reference_frames
+from uqcv.active_learning.reference_dynamics import write_reference_frames
 from uqcv.analysis.perturbation import local_minima
 from uqcv.analysis.ramachandran import read_free_energy
 from uqcv.config import Config
@@ -62,7 +62,7 @@ def make_oracle(config: Config, settings: MeasureSettings, folder: Path) -> Orac
     oracle = Oracle({}, torsions, free_energy, [])
     starts = [_centre(place, free_energy, torsions) for place in oracle.minima] or [{}]
     trajectories = {
-        f"{t:g} K": _made(folder / f"{t:g}K.extxyz", partial(_dynamics, config, settings, t, starts))
+        f"{t:g} K": _made(folder / f"{t:g}K.extxyz", partial(_dynamics, config, settings, t, starts, folder))
         for t in settings.trajectory_temperatures
     }
     samples: list[Structure] = []
@@ -94,7 +94,7 @@ def _centre(place: tuple[int, int], free_energy: NDArray[np.float64] | None, tor
 
 
 def _dynamics(
-    config: Config, settings: MeasureSettings, temperature: float, starts: list[dict[str, float]]
+    config: Config, settings: MeasureSettings, temperature: float, starts: list[dict[str, float]], folder: Path
 ) -> list[Structure]:
     frames: list[Structure] = []
     per_start = -(-settings.trajectory_frames // len(starts))
@@ -103,7 +103,10 @@ def _dynamics(
         for k, start in enumerate(starts):
             seed = derive_seed(config.seed, "study", k)
             initial = config.initial.model_copy(update=own)
-            frames += reference_frames(config.model_copy(update={"initial": initial, "seed": seed}), start)
+            part = folder / "parts" / f"{temperature:g}K-{k}.extxyz"
+            if not part.is_file():
+                write_reference_frames(config.model_copy(update={"initial": initial, "seed": seed}), start, part)
+            frames += read_structures(part, labelled=True)
             update(k + 1, "")
     return frames[: settings.trajectory_frames]
 
