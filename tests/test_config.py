@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from uqcv.config import Config, first_difference, load_config, load_sections, read_angles, save_config
+from uqcv.config import Config, load_config, load_sections, save_config
 from uqcv.errors import InputError
 
 MINIMAL = """
@@ -178,14 +178,6 @@ def test_sections_of_a_campaign(path):
     assert list(sections) == ["training"] and sections["training"].epochs == 7
 
 
-def test_the_first_difference():
-    one = {"a": 1, "b": {"c": 2, "d": [1, 2]}}
-    assert first_difference(one, {"a": 1, "b": {"c": 2, "d": [1, 2]}}) is None
-    assert first_difference(one, {"a": 1, "b": {"c": 2, "d": [2, 1]}}) == "b.d"
-    assert first_difference(one, {"a": 1, "b": {"c": 2, "d": [1, 2], "e": 0}}) == "b.e"
-    assert first_difference(one, {"a": 1}) == "b"
-
-
 def differences(one: Any, other: Any, prefix: str = "") -> set[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         keys = one.keys() | other.keys()
@@ -258,12 +250,3 @@ def test_coverage_ends_a_campaign_only_if_it_is_known(path, system, is_right):
 def test_a_share_is_a_share(path, share):
     with pytest.raises(InputError, match=r"campaign\.stop_at_coverage: .* was given"):
         load_config(path, {"campaign.stop_at_coverage": share})
-
-
-def test_angles():
-    assert read_angles(["phi=60", "psi = -1e1"]) == {"phi": 60.0, "psi": -10.0}
-    for text in ("phi", "phi=", "phi=nan", "phi=inf"):
-        with pytest.raises(InputError, match=f"--turn {text} was given; torsion=degrees is expected"):
-            read_angles([text])
-    with pytest.raises(InputError, match="--turn phi=70 was given after --turn phi=60; give one angle for phi"):
-        read_angles(["phi=60", "phi=70"])

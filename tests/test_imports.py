@@ -26,7 +26,7 @@ LAYERS = (
     ("uqcv.potentials", "uqcv.uncertainty"),
     ("uqcv.structures", "uqcv.progress"),
     ("uqcv.files", "uqcv.remote"),
-    ("uqcv.processes", "uqcv.folders"),
+    ("uqcv.processes", "uqcv.folders", "uqcv.settings_input"),
     ("uqcv.units", "uqcv.errors", "uqcv.seeding"),
     ("uqcv",),
 )
@@ -37,7 +37,13 @@ HOMES = {
     "openmm": ("uqcv.simulation", "uqcv.labeling"),
     "plumed": ("uqcv.simulation", "uqcv.labeling"),
     "plumedCommunications": ("uqcv.colvars",),
-    "ase": ("uqcv.structures", "uqcv.labeling", "uqcv.potentials.adapters", "uqcv.benchmarks.peers"),
+    "ase": (
+        "uqcv.structures",
+        "uqcv.simulation.covalent_radii",
+        "uqcv.labeling",
+        "uqcv.potentials.adapters",
+        "uqcv.benchmarks.peers",
+    ),
     "mdtraj": ("uqcv.analysis",),
 }
 

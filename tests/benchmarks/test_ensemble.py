@@ -10,7 +10,8 @@ from uqcv.benchmarks import ensemble
 from uqcv.benchmarks.ensemble import Ensemble, EnsembleForce, Loop, members_of
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.potentials.passes import AutogradPasses
-from uqcv.simulation.forces import add_function, bare_system
+from uqcv.simulation.force_functions import add_function
+from uqcv.simulation.forces import bare_system
 
 RESTRAINT = "u: EXTRACV NAME=u\nRESTRAINT ARG=u AT=0 KAPPA=30000\n"
 

@@ -173,7 +173,7 @@ MODEL = {
         ("energy asked twice", "hills where expected"), "energies at one step differ by", "report it",
     ),
     "a bias that is fused wrongly": Install(
-        mistake("simulation/forces.py", "force * derivative / EV_TO_KJMOL", "force * derivative"),
+        mistake("simulation/force_functions.py", "force * derivative / EV_TO_KJMOL", "force * derivative"),
         ("fused against unfused",), "forces differ by", "report it",
     ),
     "a checkpoint that forgets PLUMED": Install(

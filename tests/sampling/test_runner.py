@@ -9,9 +9,10 @@ from brief_walkers import ANYTHING_GOES, SETTINGS, wait_until
 
 from uqcv.errors import IdentityError, InputError
 from uqcv.files import write_json
-from uqcv.sampling.runner import read_end, run_walkers
+from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import plan_walkers
 from uqcv.simulation.checkpoint import read_checkpoint
+from uqcv.simulation.walker_end import read_end
 
 
 @pytest.fixture

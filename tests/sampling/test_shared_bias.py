@@ -13,13 +13,13 @@ from brief_walkers import ANYTHING_GOES, SETTINGS, wait_until
 
 from uqcv.errors import IdentityError, UqcvError
 from uqcv.processes import run_in_processes
-from uqcv.sampling.runner import read_end
 from uqcv.sampling.settings import BiasSettings
 from uqcv.sampling.strategies import plan_walkers
-from uqcv.simulation import forces
+from uqcv.simulation import force_functions
 from uqcv.simulation.bias_files import BiasFiles
 from uqcv.simulation.plumed_input import import_modules
 from uqcv.simulation.walker import WalkerPlan, run_walker
+from uqcv.simulation.walker_end import read_end
 
 POISONED, KILLED, LONGEST = 1, 2, 3
 PACE, BIAS_FACTOR = 5, 8.0
@@ -39,7 +39,7 @@ SHARED = SETTINGS.model_copy(
 def run_perhaps_poisoned(plan: WalkerPlan, progress) -> None:
     """Run a walker; the positions of one become NaN at a step between two hills."""
     if plan.folder.name == f"walker-{POISONED:02d}":
-        honest = forces.positions_and_box
+        honest = force_functions.positions_and_box
 
         def poisoned(state, periodic):
             positions, box = honest(state, periodic)
@@ -47,7 +47,7 @@ def run_perhaps_poisoned(plan: WalkerPlan, progress) -> None:
                 positions[7] = np.nan
             return positions, box
 
-        forces.positions_and_box = poisoned
+        force_functions.positions_and_box = poisoned
     run_walker(plan, progress)
 
 

@@ -9,14 +9,9 @@ from openmm import app, unit
 from uqcv.colvars.export import export, module_name
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.errors import InputError, PlumedInputError, UnknownElementError
-from uqcv.simulation.forces import (
-    add_function,
-    add_plumed,
-    add_potential,
-    bare_system,
-    positions_and_box,
-    topology_numbers,
-)
+from uqcv.simulation.force_functions import add_function, positions_and_box
+from uqcv.simulation.forces import add_plumed, add_potential, bare_system
+from uqcv.simulation.topology import topology_numbers
 from uqcv.structures import Structure
 from uqcv.units import EV_TO_KJMOL
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
 
 from uqcv.errors import InputError
-from uqcv.simulation.validity import COVALENT_RADII, SYMBOLS, MoleculeGuard, ValiditySettings, topological_labels
+from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.structures import Structure, read_structures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,14 +117,6 @@ def test_inverting_ammonia_and_flat_centres_have_no_handedness():
         np.array([6, 1, 9, 17, 35]), np.array([[0, 0, 0], [1.1, 0, 0], [0, 1.4, 0], [-1.8, 0, 0], [0, -1.9, 0]])
     )
     assert not len(MoleculeGuard.from_structure(flat).spokes)
-
-
-def test_labels_see_the_whole_graph():
-    """The middle carbons of 2-butene's chain differ from the ends, and the ends not from each other."""
-    chain = topological_labels([6, 6, 6, 6], [[1], [0, 2], [1, 3], [2]])
-    assert chain[0] == chain[3] != chain[1] == chain[2]
-    halogenated = topological_labels([6, 6, 6, 9], [[1], [0, 2], [1, 3], [2]])
-    assert len(set(halogenated)) == 4
 
 
 @settings(max_examples=40, deadline=None)
@@ -256,10 +248,3 @@ def test_refusals():
         MoleculeGuard.from_structure(Structure(np.array([97]), np.zeros((1, 3))))
     with pytest.raises(ValidationError):
         ValiditySettings(max_stretch=1.2)
-
-
-def test_radii_are_those_of_ase():
-    from ase.data import chemical_symbols, covalent_radii
-
-    assert chemical_symbols[1:97] == SYMBOLS
-    np.testing.assert_allclose(COVALENT_RADII, covalent_radii[1:97], atol=1e-9)

@@ -13,10 +13,11 @@ import pytest
 from uqcv.colvars.export import module_name
 from uqcv.colvars.uncertainty_cv import UncertaintyCV
 from uqcv.processes import run_in_processes
-from uqcv.sampling.runner import read_end
+from uqcv.simulation.frame_files import COLUMNS
 from uqcv.simulation.plumed_input import fill_template
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
-from uqcv.simulation.walker import COLUMNS, WalkerPlan, run_walker
+from uqcv.simulation.walker import WalkerPlan, run_walker
+from uqcv.simulation.walker_end import read_end
 from uqcv.units import EV_TO_KJMOL, KJMOL_TO_EV
 
 ANYTHING_GOES = ValiditySettings(

@@ -28,9 +28,9 @@ from uqcv.colvars.features import latent_features
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.progress import Update
 from uqcv.sampling.bias import WALL_ROOM, uncertainty_at
+from uqcv.simulation.frame_files import TRAJECTORY_FILE
 from uqcv.simulation.torsions import HeavyTorsion
 from uqcv.simulation.validity import MoleculeGuard
-from uqcv.simulation.walker import TRAJECTORY_FILE
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import GLOBAL_POOLINGS, Pooling
 

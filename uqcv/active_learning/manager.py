@@ -18,12 +18,13 @@ from uqcv.active_learning.generation import Generation
 from uqcv.active_learning.reference_data import Facts, prepare, read_facts
 from uqcv.active_learning.state import CampaignFolder, CampaignState
 from uqcv.analysis.ramachandran import RELEVANT_CEILING, CoverageResult, read_free_energy
-from uqcv.config import Config, first_difference
+from uqcv.config import Config
 from uqcv.errors import InputError
 from uqcv.files import read_yaml
 from uqcv.folders import remove_leftovers
 from uqcv.processes import available_cores, core_seconds
 from uqcv.progress import say
+from uqcv.settings_input import first_difference
 
 # A campaign may go on for longer than was planned at first; everything else must stay as it was.
 MAY_CHANGE = (

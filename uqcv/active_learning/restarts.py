@@ -13,7 +13,7 @@ from uqcv.progress import Update, progress
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.sampling.strategies import Site, plan_walkers
-from uqcv.simulation.walker import WalkerEnd
+from uqcv.simulation.walker_end import WalkerEnd
 from uqcv.structures import Structure, read_structures, write_structures
 
 Choose = Callable[[Sequence[Structure], Sequence[Structure]], Sequence[Structure]]

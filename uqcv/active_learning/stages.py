@@ -39,7 +39,7 @@ from uqcv.seeding import derive_seed
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.torsions import heavy_torsions
 from uqcv.simulation.validity import MoleculeGuard
-from uqcv.simulation.walker import WalkerEnd
+from uqcv.simulation.walker_end import WalkerEnd
 from uqcv.structures import Structure, elements, read_structures, require_elements, write_structures
 from uqcv.uncertainty.settings import UncertaintySettings
 

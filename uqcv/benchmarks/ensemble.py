@@ -22,7 +22,7 @@ from uqcv.potentials.links import Links
 from uqcv.potentials.passes import Output, Passes
 from uqcv.potentials.potential import Potential
 from uqcv.simulation.dynamics import State
-from uqcv.simulation.forces import positions_and_box
+from uqcv.simulation.force_functions import positions_and_box
 from uqcv.simulation.plumed_bridge import PlumedBridge
 from uqcv.units import EV_PER_ANGSTROM_TO_KJMOL_PER_NM, EV_TO_KJMOL, NM_TO_ANGSTROM
 

@@ -24,7 +24,8 @@ from uqcv.sampling.bias import plumed_text
 from uqcv.sampling.settings import SamplerName, SamplingSettings
 from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.dynamics import System, langevin_context
-from uqcv.simulation.forces import NetworkForce, PlumedForce, add_function, add_plumed, bare_system
+from uqcv.simulation.force_functions import NetworkForce, PlumedForce, add_function
+from uqcv.simulation.forces import add_plumed, bare_system
 from uqcv.simulation.plumed_bridge import Judge
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings

@@ -76,7 +76,7 @@ def uq(
     from uqcv.benchmarks.uq.plan import make_plan, require_no_method
     from uqcv.benchmarks.uq.run import compare
     from uqcv.benchmarks.uq.tables import report as tables_of
-    from uqcv.config import read_overrides
+    from uqcv.settings_input import read_overrides
 
     require_no_method(read_overrides(settings))
     # Each atom as it is, and all atoms in a frame: what a collective variable leaves out counts here too.

@@ -29,14 +29,16 @@ CampaignArgument = Annotated[Path, path_argument("folder of a campaign")]
 
 def resolved_config(path: Path, settings: list[str], seed: int | None) -> Any:
     """Return the settings of a campaign YAML; the command line wins."""
-    from uqcv.config import load_config, read_overrides
+    from uqcv.config import load_config
+    from uqcv.settings_input import read_overrides
 
     return load_config(path, read_overrides(settings) | ({} if seed is None else {"seed": seed}))
 
 
 def resolved_sections(path: Path | None, settings: list[str], *names: str) -> dict[str, Any]:
     """Return some sections of the settings: of a campaign YAML if it is given, else defaults; the command line wins."""
-    from uqcv.config import load_sections, read_overrides
+    from uqcv.config import load_sections
+    from uqcv.settings_input import read_overrides
 
     return load_sections(path, read_overrides(settings), names)
 

@@ -35,8 +35,8 @@ def reference_sample(
     Interrupted, the same command goes on.
     """
     from uqcv.active_learning.reference_dynamics import write_reference_frames
-    from uqcv.config import read_angles
     from uqcv.folders import require_writable
+    from uqcv.settings_input import read_angles
 
     require_writable(out)
     resolved = resolved_config(config, settings, seed)

@@ -14,7 +14,8 @@ from uqcv.doctor.check import Patient, require
 from uqcv.doctor.subject import Subject, subject_of
 from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.dynamics import forces_of, langevin_context, potential_energy, velocities_of
-from uqcv.simulation.forces import add_plumed, add_potential, bare_system, positions_and_box
+from uqcv.simulation.force_functions import positions_and_box
+from uqcv.simulation.forces import add_plumed, add_potential, bare_system
 from uqcv.simulation.topology import structure_topology
 from uqcv.units import FS_TO_PS, NM_TO_ANGSTROM
 

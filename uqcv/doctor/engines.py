@@ -41,7 +41,7 @@ FRAME = "2\n5 5 5\nH 0.0 0.0 0.0\nH 0.3 0.0 0.0\n"  # for the program; nm
 def openmm_works(patient: Patient) -> str:
     """Ask OpenMM for the energy of a Python function."""
     from uqcv.simulation.dynamics import System, langevin_context, platform_names, potential_energy
-    from uqcv.simulation.forces import add_function
+    from uqcv.simulation.force_functions import add_function
     from uqcv.structures import Structure
 
     def spring(state: Any) -> tuple[float, np.ndarray]:

@@ -20,11 +20,13 @@ from uqcv.files import digest, write_json
 from uqcv.sampling.adversarial import Evaluate, attack
 from uqcv.sampling.coordinates import AtomDisplacements, Coordinates, TorsionDisplacements
 from uqcv.sampling.settings import ProposalSettings, ProposerName, SamplerName
+from uqcv.simulation.frame_files import TRAJECTORY_FILE
 from uqcv.simulation.identity import require_same
 from uqcv.simulation.topology import Topology, read_topology
 from uqcv.simulation.torsions import RotatableBond, rotatable_bonds
 from uqcv.simulation.trajectory import write_dcd
-from uqcv.simulation.walker import END_FILE, PLAN_FILE, TRAJECTORY_FILE, WalkerEnd
+from uqcv.simulation.walker import PLAN_FILE
+from uqcv.simulation.walker_end import WalkerEnd, write_end
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
 from uqcv.units import BOLTZMANN
@@ -112,7 +114,7 @@ class ProposalPlan:
         write_dcd(self.folder / TRAJECTORY_FILE, topology, frames)
         evaluations = self.n_steps * self.n_networks if self._attacks else 0
         end = WalkerEnd("finished", True, 0, time.perf_counter() - begin, evaluations)
-        write_json(self.folder / END_FILE, end.__dict__)
+        write_end(self.folder, end)
         return end
 
     def _batches(self) -> list[tuple[Structure, ...]]:

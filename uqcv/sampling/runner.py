@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from uqcv.files import read_json, read_with
 from uqcv.folders import remove_leftovers
 from uqcv.processes import available_cores, run_in_processes
 from uqcv.simulation.checkpoint import remove_checkpoint
 from uqcv.simulation.identity import read_identity, require_same
-from uqcv.simulation.walker import CHECKPOINT_FILE, END_FILE, PLAN_FILE, WalkerEnd
+from uqcv.simulation.walker import CHECKPOINT_FILE, PLAN_FILE
+from uqcv.simulation.walker_end import END_FILE, WalkerEnd, read_end
 
 
 class Plan(Protocol):
@@ -111,15 +111,3 @@ def _run(plan: Plan, progress: Callable[[int], None]) -> None:
 
 def _name(plan: Plan) -> str:
     return plan.folder.name
-
-
-def read_end(folder: Path) -> WalkerEnd:
-    """Return how the walker in `folder` ended.
-
-    Raises
-    ------
-    InputError
-        If the file that says so does not.
-    """
-    path = folder / END_FILE
-    return read_with(path, lambda p: WalkerEnd(**read_json(p)), "how a walker ended")

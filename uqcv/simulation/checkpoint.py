@@ -26,7 +26,7 @@ from uqcv.files import atomic_path, digest, read_with
 from uqcv.simulation.bias_files import is_kept
 from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.diary import DiaryMark
-from uqcv.simulation.forces import NetworkForce, PlumedForce
+from uqcv.simulation.force_functions import NetworkForce, PlumedForce
 from uqcv.simulation.identity import require_same
 from uqcv.simulation.output_files import OutputMark
 

@@ -6,7 +6,6 @@ its molecule is whole, and once more before a frame is worth a label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,26 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from uqcv.errors import InputError
+from uqcv.simulation.covalent_radii import COVALENT_RADII, SYMBOLS
+from uqcv.simulation.molecular_graph import ANGLE, BOND, CONTACT, NEW_BOND, checked_bonds, kinds_of, topological_labels
 from uqcv.structures import Structure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-# Single-bond covalent radii in Å, hydrogen to curium in order (sp3 carbon; low spin for Mn, Fe and Co):
-# Cordero et al., Dalton Trans. 2832 (2008), doi 10.1039/b801115j.
-_TABLE = """
-H .31 He .28 Li 1.28 Be .96 B .84 C .76 N .71 O .66 F .57 Ne .58 Na 1.66 Mg 1.41 Al 1.21 Si 1.11 P 1.07
-S 1.05 Cl 1.02 Ar 1.06 K 2.03 Ca 1.76 Sc 1.70 Ti 1.60 V 1.53 Cr 1.39 Mn 1.39 Fe 1.32 Co 1.26 Ni 1.24 Cu 1.32
-Zn 1.22 Ga 1.22 Ge 1.20 As 1.19 Se 1.20 Br 1.20 Kr 1.16 Rb 2.20 Sr 1.95 Y 1.90 Zr 1.75 Nb 1.64 Mo 1.54
-Tc 1.47 Ru 1.46 Rh 1.42 Pd 1.39 Ag 1.45 Cd 1.44 In 1.42 Sn 1.39 Sb 1.39 Te 1.38 I 1.39 Xe 1.40 Cs 2.44
-Ba 2.15 La 2.07 Ce 2.04 Pr 2.03 Nd 2.01 Pm 1.99 Sm 1.98 Eu 1.98 Gd 1.96 Tb 1.94 Dy 1.92 Ho 1.92 Er 1.89
-Tm 1.90 Yb 1.87 Lu 1.87 Hf 1.75 Ta 1.70 W 1.62 Re 1.51 Os 1.44 Ir 1.41 Pt 1.36 Au 1.36 Hg 1.32 Tl 1.45
-Pb 1.46 Bi 1.48 Po 1.40 At 1.50 Rn 1.50 Fr 2.60 Ra 2.21 Ac 2.15 Th 2.06 Pa 2.00 U 1.96 Np 1.90 Pu 1.87
-Am 1.80 Cm 1.69
-"""
-SYMBOLS = _TABLE.split()[::2]
-COVALENT_RADII = np.array(_TABLE.split()[1::2], dtype=np.float64)
 
 # A bond that is given and is longer than this many sums of radii joins the wrong atoms.
 _LONGEST_BOND = 1.6
@@ -41,8 +27,6 @@ _LONGEST_BOND = 1.6
 _TETRAHEDRON = 16.0 / (3.0 * np.sqrt(3.0))
 # Pairs of atoms that are treated at once: bounds the memory to some 100 MB.
 _PAIRS_AT_ONCE = 1_000_000
-
-_BOND, _ANGLE, _NEW_BOND, _CONTACT = range(4)
 
 
 class ValiditySettings(BaseModel):
@@ -139,10 +123,10 @@ class MoleculeGuard:
         pairs = np.stack(np.triu_indices(n, k=1), axis=1)
         lengths = np.linalg.norm(_vectors(structure.positions, pairs, structure.cell, structure.pbc), axis=-1)
         radii = COVALENT_RADII[numbers - 1][pairs].sum(axis=1)
-        kept = pairs[lengths < settings.bond_factor * radii] if bonds is None else _checked_bonds(bonds, n)
+        kept = pairs[lengths < settings.bond_factor * radii] if bonds is None else checked_bonds(bonds, n)
         graph = np.zeros((n, n), dtype=bool)
         graph[kept[:, 0], kept[:, 1]] = graph[kept[:, 1], kept[:, 0]] = True
-        kinds = _kinds(pairs, graph)
+        kinds = kinds_of(pairs, graph)
         lower, upper = _bounds(kinds, lengths, radii, settings)
         spokes, signs = _stereocentres(structure, graph if settings.keep_chirality else np.zeros_like(graph))
         guard = cls(numbers, structure.cell, structure.pbc, pairs, kinds, lengths, lower, upper, spokes, signs)
@@ -152,7 +136,7 @@ class MoleculeGuard:
     @property
     def bonds(self) -> Ints:
         """The bonds that are kept, shape (m, 2)."""
-        return self.pairs[self.kinds == _BOND]
+        return self.pairs[self.kinds == BOND]
 
     def problem(self, positions: ArrayLike, cell: ArrayLike | None = None) -> str | None:
         """Say what is wrong with one structure, or None.
@@ -210,17 +194,17 @@ class MoleculeGuard:
 
     def _describe_pair(self, p: int, distance: float) -> str:
         atoms = "-".join(self._name(atom) for atom in self.pairs[p])
-        if self.kinds[p] == _BOND:
+        if self.kinds[p] == BOND:
             ratio = distance / self.reference[p]
             return f"bond {atoms} {'stretched' if ratio > 1 else 'shortened'} to {ratio:.2f} times its length"
-        what = {_ANGLE: "collapsed angle", _NEW_BOND: "new bond", _CONTACT: "contact"}[int(self.kinds[p])]
+        what = {ANGLE: "collapsed angle", NEW_BOND: "new bond", CONTACT: "contact"}[int(self.kinds[p])]
         return f"{what} {atoms}: {distance:.2f} Å apart, at least {self.lower[p]:.2f} Å is expected"
 
     def _name(self, atom: int) -> str:
         return f"{SYMBOLS[self.numbers[atom] - 1]}{atom}"
 
     def _check_reference(self, structure: Structure, radii: Floats) -> None:
-        stretch = np.where(self.kinds == _BOND, self.reference / radii, 0.0)
+        stretch = np.where(self.kinds == BOND, self.reference / radii, 0.0)
         if stretch.max(initial=0.0) > _LONGEST_BOND:
             atoms = "-".join(self._name(atom) for atom in self.pairs[stretch.argmax()])
             raise InputError(
@@ -254,34 +238,14 @@ def _volumes(frames: Floats, spokes: Ints, cell: Floats, pbc: Bools) -> Floats:
     return np.linalg.det(corners[:, :, 1:] - corners[:, :, :1])
 
 
-def _checked_bonds(bonds: ArrayLike, n: int) -> Ints:
-    given = np.asarray(bonds)
-    if given.size == 0:
-        return np.zeros((0, 2), dtype=np.int64)
-    if given.shape != (len(given), 2) or not np.issubdtype(given.dtype, np.integer):
-        raise InputError(f"bonds: {given.dtype} of shape {given.shape}; integers of shape (m, 2) are expected")
-    if given.min() < 0 or given.max() >= n or (given[:, 0] == given[:, 1]).any():
-        raise InputError(f"bonds: pairs of different atoms from 0 to {n - 1} are expected")
-    return given
-
-
-def _kinds(pairs: Ints, graph: Bools) -> Ints:
-    """What each pair is, by its place in the bond graph, (p,)."""
-    i, j = pairs.T
-    weights = graph.astype(np.float32)  # products of integers would not use BLAS
-    angle = (weights @ weights)[i, j] > 0
-    bonded = np.asarray(graph.any(axis=1))
-    return np.select([graph[i, j], angle, bonded[i] & bonded[j]], [_BOND, _ANGLE, _NEW_BOND], default=_CONTACT)
-
-
 def _bounds(kinds: Ints, lengths: Floats, radii: Floats, settings: ValiditySettings) -> tuple[Floats, Floats]:
     """Smallest and largest distance of each pair in Å, (p,) each."""
     lower = np.select(
-        [kinds == _BOND, kinds == _ANGLE, kinds == _NEW_BOND],
+        [kinds == BOND, kinds == ANGLE, kinds == NEW_BOND],
         [settings.min_bond_ratio * lengths, settings.min_angle_ratio * lengths, settings.new_bond * radii],
         default=settings.min_contact * radii,
     )
-    return lower, np.where(kinds == _BOND, settings.max_bond_stretch * lengths, np.inf)
+    return lower, np.where(kinds == BOND, settings.max_bond_stretch * lengths, np.inf)
 
 
 def _stereocentres(structure: Structure, graph: Bools) -> tuple[Ints, Floats]:
@@ -293,20 +257,3 @@ def _stereocentres(structure: Structure, graph: Bools) -> tuple[Ints, Floats]:
     volumes = _volumes(structure.positions[None], spokes, structure.cell, structure.pbc)[0]
     tetrahedral = np.abs(volumes) > 0.5 * _TETRAHEDRON
     return spokes[np.repeat(tetrahedral, 4)], np.sign(volumes[tetrahedral])
-
-
-def topological_labels(numbers: Sequence[int], neighbours: Sequence[Sequence[int]]) -> list[int]:
-    """Label atoms such that different labels mean different surroundings in the bond graph.
-
-    Labels start as elements and are refined with those of the neighbours until no class splits any more
-    (Weisfeiler-Lehman; Morgan's algorithm, doi 10.1021/c160017a018). Atoms that differ only by the
-    stereochemistry around them keep the same label.
-    """
-    labels = list(numbers)
-    while True:
-        keys = [(labels[i], tuple(sorted(labels[j] for j in near))) for i, near in enumerate(neighbours)]
-        ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
-        refined = [ranks[key] for key in keys]
-        if len(ranks) == len(set(labels)):
-            return refined
-        labels = refined

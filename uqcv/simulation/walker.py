@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,19 +23,20 @@ from uqcv.folders import sync_files
 from uqcv.simulation.checkpoint import Checkpoint
 from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.dynamics import langevin_context
-from uqcv.simulation.forces import Fused, NetworkForce, PlumedForce, add_plumed, add_potential, bare_system
+from uqcv.simulation.force_functions import NetworkForce, PlumedForce
+from uqcv.simulation.forces import Fused, add_plumed, add_potential, bare_system
+from uqcv.simulation.frame_files import FRAMES_FILE, TRAJECTORY_FILE, FrameFiles
 from uqcv.simulation.identity import require_same
 from uqcv.simulation.plumed_input import without_remarks
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
+from uqcv.simulation.walker_end import WalkerEnd, write_end
 from uqcv.structures import Structure
 from uqcv.uncertainty.pooling import Pooling
-from uqcv.units import BOLTZMANN, FS_TO_PS, KJMOL_TO_EV, NM_TO_ANGSTROM
+from uqcv.units import BOLTZMANN, KJMOL_TO_EV, NM_TO_ANGSTROM
 
 Array = NDArray[np.float64]
-COLUMNS = ("step", "time_fs", "uncertainty", "energy_eV", "temperature_K", "bias_eV")
-END_FILE, PLAN_FILE, TRAJECTORY_FILE, FRAMES_FILE = "end.json", "plan.json", "trajectory.dcd", "frames.csv"
-CHECKPOINT_FILE = "checkpoint.zip"
+PLAN_FILE, CHECKPOINT_FILE = "plan.json", "checkpoint.zip"
 AMU_NM2_PS2_TO_EV = KJMOL_TO_EV  # 1 amu nm^2/ps^2 is 1 kJ/mol
 
 
@@ -139,31 +138,6 @@ class WalkerPlan:
         return run_walker(self, report)
 
 
-@dataclass(frozen=True)
-class WalkerEnd:
-    """How a walker ended.
-
-    Attributes
-    ----------
-    reason
-        For a person.
-    completed
-        Whether it ran its whole length.
-    steps
-        Steps taken.
-    seconds
-        Wall time of the dynamics.
-    evaluations
-        Forward passes of a network that it asked for.
-    """
-
-    reason: str
-    completed: bool
-    steps: int
-    seconds: float
-    evaluations: int = 0
-
-
 def run_walker(plan: WalkerPlan, report: Callable[[int], None] | None = None) -> WalkerEnd:
     """Run a walker in the current process, whose working directory becomes the walker's folder.
 
@@ -185,7 +159,7 @@ def run_walker(plan: WalkerPlan, report: Callable[[int], None] | None = None) ->
         end = walker.run(report)
     finally:
         walker.close()
-    write_json(Path(END_FILE), end.__dict__)
+    write_end(Path(), end)
     walker.checkpoint.remove()
     return end
 
@@ -213,18 +187,7 @@ class _Walker:
         before = self.checkpoint.start()
         self._steps: int = before["steps"] if before else -1
         self._seconds: float = before["seconds"] if before else 0.0
-        self._is_empty = before is None
-        self._files = ExitStack()
-        self._open_files(topology, append=before is not None)
-
-    def _open_files(self, topology: app.Topology, append: bool) -> None:
-        self._rows = self._files.enter_context(open(FRAMES_FILE, "a" if append else "w", newline=""))
-        self._table = csv.writer(self._rows)
-        if not append:
-            self._table.writerow(COLUMNS)
-        self._frames = self._files.enter_context(open(TRAJECTORY_FILE, "r+b" if append else "wb"))
-        interval = self.plan.time_step * FS_TO_PS * unit.picosecond
-        self._trajectory = app.DCDFile(self._frames, topology, interval, interval=self.plan.stride, append=append)
+        self._frames = FrameFiles(topology, plan.time_step, plan.stride, append=before is not None)
 
     def _start(self, system: openmm.System) -> openmm.Context:
         plan = self.plan
@@ -284,7 +247,7 @@ class _Walker:
         return WalkerEnd(problem or "finished", problem is None, self._steps, self._seconds, evaluations)
 
     def _save(self) -> None:
-        self._rows.flush()  # OpenMM flushes its trajectory after each frame
+        self._frames.flush()
         self.checkpoint.save(steps=self._steps, seconds=self._seconds)
 
     def _advance(self) -> str | None:
@@ -314,10 +277,8 @@ class _Walker:
         temperature = self._temperature(state)
         problem = self._guard.problem(positions, cell) or self._runaway(uncertainty, energy, temperature)
         if problem is None:
-            self._is_empty = False
-            self._trajectory.writeModel(state.getPositions(), periodicBoxVectors=None if cell is None else box / 10)
             row = (uncertainty, energy, temperature, self._bias_energy())
-            self._table.writerow([steps, steps * plan.time_step, *(f"{x:.9g}" for x in row)])
+            self._frames.write(steps, positions, cell, row)
         return problem
 
     def _bias_energy(self) -> float:
@@ -346,8 +307,6 @@ class _Walker:
     def close(self) -> None:
         if self._bias is not None:
             self._bias.close()
-        self._files.close()
-        if self._is_empty:
-            Path(TRAJECTORY_FILE).unlink()  # nobody reads a DCD that is a header
+        self._frames.close()
         for folder in filter(None, (Path(), self.plan.shared_folder)):
             sync_files(folder)  # before end.json says that they are whole, those of PLUMED too

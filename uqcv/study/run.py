@@ -10,12 +10,12 @@ from typing import Any
 from uqcv.active_learning.beginning import beginning
 from uqcv.active_learning.manager import MAY_CHANGE, Campaign
 from uqcv.active_learning.state import CampaignFolder
-from uqcv.config import first_difference
 from uqcv.errors import InputError, UqcvError
 from uqcv.files import about, read_json, write_json
 from uqcv.folders import locked
 from uqcv.processes import available_cores, output_to, run_in_processes
 from uqcv.progress import progress
+from uqcv.settings_input import first_difference
 from uqcv.study.first import begin, first_of, firsts, run_first
 from uqcv.study.measures import is_measured, measure_campaign
 from uqcv.study.oracle import Oracle, make_oracle

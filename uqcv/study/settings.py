@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from uqcv.config import Config, load_config, validated
+from uqcv.config import Config, load_config
 from uqcv.errors import InputError
 from uqcv.files import about, read_yaml
+from uqcv.settings_input import validated
 
 # One core for each campaign: as many run side by side as there are cores, which wastes none of them.
 ONE_CORE = {"training.processes": 1, "training.threads": 1, "sampling.processes": 1}

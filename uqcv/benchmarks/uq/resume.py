@@ -9,10 +9,10 @@ from typing import Any
 from uqcv.benchmarks.uq.data import digests
 from uqcv.benchmarks.uq.plan import Plan
 from uqcv.benchmarks.uq.split import Sizes
-from uqcv.config import first_difference
 from uqcv.errors import InputError
 from uqcv.files import read_json, write_json
 from uqcv.folders import LOCK_FILE, remove_leftovers, temporary_name
+from uqcv.settings_input import first_difference
 
 PATHS = ("files", "other_files", "train_index", "test_index")  # typed so or so, they are the same data
 GROWING = ("seeds", "training_sizes", "methods")  # more of them leave what is done as it is
