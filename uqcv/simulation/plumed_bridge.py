@@ -23,6 +23,7 @@ from uqcv.errors import BrokenStructureError, PlumedInputError, UqcvError
 from uqcv.files import flush_streams
 from uqcv.simulation.diary import Diary, DiaryMark
 from uqcv.simulation.exported_cvs import want_components
+from uqcv.simulation.plumed_arrays import PlumedArrays
 from uqcv.simulation.plumed_errors import explained, plumed_words, stderr_to
 from uqcv.simulation.plumed_grids import outside, watched
 from uqcv.simulation.plumed_input import import_modules, loads_plugin, uses_pycv
@@ -83,18 +84,7 @@ class PlumedBridge:
     ) -> None:
         self._plumed_module = require_plumed()
         pycv.engine_listens = True
-        # PLUMED keeps pointers to these: it is given them once, and each step fills them anew.
-        self._masses = np.array(masses, dtype=np.float64)
-        self._extra = tuple(extra)
-        self._told = np.zeros(3 * len(masses) + 9 + len(extra))
-        positions, box, self._values = np.split(self._told, np.cumsum([3 * len(masses), 9]))
-        self._positions, self._box = positions.reshape(-1, 3), box.reshape(3, 3)
-        # What PLUMED adds to lies in one place, so that a step clears it at once.
-        self._sums = np.zeros(self._positions.size + self._box.size + len(extra))
-        forces, virial, self._extra_forces = np.split(self._sums, np.cumsum([self._positions.size, self._box.size]))
-        self._forces, self._virial = forces.reshape(-1, 3), virial.reshape(3, 3)
-        self._bias = np.zeros(1)
-        self._step = np.zeros(1, dtype=np.int64)  # PLUMED reads 64 bits here, a Python int would give it 32
+        self._arrays = PlumedArrays(masses, extra)
         self._handed_over = False
         self._pending: int | None = None
         self._committed = -1
@@ -116,7 +106,7 @@ class PlumedBridge:
     def _start(self, text: str, time_step: float, temperature: float, log: Path | None) -> None:
         commands = (
             ("setMDEngine", "uqcv"),
-            ("setNatoms", len(self._masses)),
+            ("setNatoms", len(self._arrays.positions)),
             ("setTimestep", time_step),
             ("setKbT", BOLTZMANN_KJMOL * temperature),
             ("setLogFile", str(log) if log else "/dev/null"),
@@ -154,23 +144,20 @@ class PlumedBridge:
         """
         if self._pending is not None and step > self._pending:
             self.commit()
-        elif step == self._pending and self._was_told(positions, box, extra):
-            return float(self._bias[0]), self._forces
+        elif step == self._pending and self._arrays.were_told(positions, box, extra):
+            return float(self._arrays.bias[0]), self._arrays.forces
         elif step < max(self._committed, -1 if self._pending is None else self._pending):
             raise self._went_back(step)
-        self._sums.fill(0.0)
-        self._positions[:] = positions
-        self._box[:] = 0.0 if box is None else box
-        self._values[:] = extra
-        self._step[0] = step
-        command = self.command
+        arrays, command = self._arrays, self.command
+        arrays.tell(step, positions, box, extra)
         try:
-            command("setStepLong", self._step)
+            command("setStepLong", arrays.step)
             if not self._handed_over:
-                self._hand_over()
+                arrays.hand_over(command)
+                self._handed_over = True
             command("prepareCalc")
             command("performCalcNoUpdate")
-            command("getBias", self._bias)
+            command("getBias", arrays.bias)
         except self._plumed_module.PlumedError as error:
             self._pending = None  # there is no evaluation that an update could be of
             raise self._outside(step) or explained(error, step) from error
@@ -179,17 +166,12 @@ class PlumedBridge:
             raise problem
         if step > self._committed:
             self._pending = step
-        return float(self._bias[0]), self._forces
+        return float(arrays.bias[0]), arrays.forces
 
     def _outside(self, step: int) -> UqcvError | None:
         """Return what is wrong if a value is outside of its grid."""
         problem = outside(self._axes, self._on_axes.tolist()) if self._axes else None
         return UqcvError(f"step {step}: {problem}") if problem else None
-
-    def _was_told(self, positions: Array, box: Array | None, extra: Sequence[float]) -> bool:
-        """Whether the last evaluation was of these: some actions count how often they are asked (ACCELERATION)."""
-        same_box = not self._box.any() if box is None else np.array_equal(self._box, box)
-        return same_box and np.array_equal(self._positions, positions) and np.array_equal(self._values, extra)
 
     def _went_back(self, step: int) -> UqcvError:
         last = self._committed if self._pending is None else self._pending
@@ -198,32 +180,16 @@ class PlumedBridge:
             "restore a checkpoint of uqcv in a new process, or make the bias anew with its context"
         )
 
-    def _hand_over(self) -> None:
-        """Give PLUMED the memory that it reads and writes; it takes it only within a step."""
-        arrays = {
-            "setPositions": self._positions,
-            "setMasses": self._masses,
-            "setBox": self._box,
-            "setForces": self._forces,
-            "setVirial": self._virial,
-        }
-        for k, name in enumerate(self._extra):
-            arrays[f"setExtraCV {name}"] = self._values[k : k + 1]
-            arrays[f"setExtraCVForce {name}"] = self._extra_forces[k : k + 1]
-        for command, array in arrays.items():
-            self.command(command, array)
-        self._handed_over = True
-
     @property
     def extra_forces(self) -> list[float]:
         """Minus the derivative of the bias by each EXTRACV at the last evaluation, kJ/mol per its unit."""
-        forces: list[float] = self._extra_forces.tolist()
+        forces: list[float] = self._arrays.extra_forces.tolist()
         return forces
 
     @property
     def virial(self) -> Array:
         """Virial of the last evaluation, kJ/mol, shape (3, 3)."""
-        return self._virial
+        return self._arrays.virial
 
     def commit(self) -> None:
         """Let PLUMED deposit and write for the step that was evaluated last, once.
@@ -238,7 +204,7 @@ class PlumedBridge:
         step, self._pending = self._pending, None
         self._require_valid(step)
         if self._diary is not None and (self._committed < 0 or self._memory.changes_at(step)):
-            self._diary.append(step, self._told)
+            self._diary.append(step, self._arrays.told)
         self._committed = step
         try:
             self.command("update")
@@ -248,10 +214,9 @@ class PlumedBridge:
     def _require_valid(self, step: int) -> None:
         if not self._memory.deposits_at(step):
             return
-        finite = np.isfinite(self._bias[0]) and np.isfinite(self._told).all()
-        problem = None if finite else "positions, box, values or bias are not finite"
+        problem = None if self._arrays.are_finite() else "positions, box, values or bias are not finite"
         if problem is None and self.judge is not None:
-            problem = self.judge(self._positions, self._box)
+            problem = self.judge(self._arrays.positions, self._arrays.box)
         if problem is not None:
             raise BrokenStructureError(f"step {step}: {problem}")
 
@@ -290,14 +255,14 @@ class PlumedBridge:
             )
         if self._committed >= 0:
             raise UqcvError(f"step {self._committed} is done already: keep the diary from the first step on")
-        diary = Diary(path, len(self._told), mark)
+        diary = Diary(path, len(self._arrays.told), mark)
         for step, told in diary.records():
             self._retell(step, told)
         self._diary = diary
 
     def _retell(self, step: int, told: Array) -> None:
-        positions, box, values = np.split(told, np.cumsum([self._positions.size, self._box.size]))
-        self.evaluate(step, positions.reshape(-1, 3), box.reshape(3, 3), values.tolist())
+        positions, box, values = self._arrays.parts(told)
+        self.evaluate(step, positions, box, values.tolist())
         self.commit()
 
     def mark(self, step: int) -> DiaryMark | None:
