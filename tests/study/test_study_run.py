@@ -129,7 +129,15 @@ def test_the_page_needs_no_network(study, studied):
     paths = write_study_report(study, studied)
     page = paths[0].read_text()
     assert "http" not in page.replace("http-equiv", "") and page.count("data:image/png;base64,") == 3
-    for word in ("plain", "turned", "What came of it", "Gap to the expert", "First visits", "labels to 95 %"):
+    for word in (
+        "plain",
+        "turned",
+        "What came of it",
+        "Gap to the expert",
+        "First visits",
+        "labels to 95 %",
+        "times as many",
+    ):
         assert word in page
     tables = paths[1].read_text()
     assert "| plain | 1 |" in tables

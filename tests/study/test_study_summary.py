@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uqcv.study import summary
-from uqcv.study.summary import Spread, at_budget, coverage_after, labels_to_cover, reach
+from uqcv.study.summary import Spread, at_budget, coverage_after, labels_to_cover, reach, times_as_many
 
 MEASURES = {"generations": [{"labels": 0}, {"labels": 10}, {"labels": 20}], "covered": [2, 2, 5, 7, 7, 9]}
 
@@ -32,6 +32,15 @@ def test_labels_beyond_the_budget_are_said_to_be():
     assert reach({0: slow}, 0.5, 10) == "> 2"
     assert reach({0: MEASURES, 1: {"covered": [1, 1, 1, 1, 5]}}, 0.5, 10) == "3 (2 to 4)"
     assert reach({0: MEASURES, 1: slow, 2: MEASURES}, 0.5, 10) == "2 (2 to > 2)"
+
+
+def test_how_many_times_as_many_labels():
+    base = {0: {"covered": [1, 5]}, 1: {"covered": [1, 1, 1, 5]}}  # 1 and 3: a median of 2
+    assert times_as_many(base, base, 0.5, 10) == "1.0"
+    assert times_as_many({0: {"covered": [1] * 7 + [5]}}, base, 0.5, 10) == "3.5"
+    assert times_as_many({0: {"covered": [1] * 9}, 1: {"covered": [1] * 11}}, base, 0.5, 10) == "> 4.0"
+    assert times_as_many(base, {0: {"covered": [1] * 9}}, 0.5, 10) == "-", "the first one did not get there"
+    assert times_as_many(base, base, 0.1, 10) == "-", "nobody needs a label"
 
 
 def test_campaigns_that_ended_before_say_after_how_many_labels():

@@ -1,6 +1,7 @@
 """Rows of a study's tables from measures whose numbers are known."""
 
-from uqcv.study.tables import crossings, gaps
+from uqcv.study.settings import StudySettings
+from uqcv.study.tables import crossings, gaps, labels_needed
 
 
 def measures(covered, *generations):
@@ -44,3 +45,11 @@ def test_first_visits_of_samplers_that_do_not_move_are_dashes():
     still = {"crossings": [None, None], "generations": [{"steps": 0.0}]}
     rows = crossings({"walks": {0: moved, 1: moved}, "proposes": {0: still}}, ["a", "b"])[1]
     assert rows == [["walks", "2.0, 2 of 2", "none of 2"], ["proposes", "-", "-"]]
+
+
+def test_labels_to_get_somewhere_and_how_many_times_as_many_as_the_first_sampler():
+    study = StudySettings(name="s", campaign="c.yaml", samplers={"best": {}, "other": {}}, measures={"target": 0.8})
+    header, rows = labels_needed(study, {"best": EXPERT, "other": OTHER}, 100)
+    assert header[:3] == ["sampler", "50 %", "times as many"] and header[5] == "80 %" and len(header) == 9
+    assert rows[0] == ["best", "2 (2 to 3)", "1.0", "4 (3 to 4)", "1.0", "4 (3 to 4)", "1.0", "> 4 (4 to > 4)", "-"]
+    assert rows[1][:3] == ["other", "> 2 (2 to > 2)", "> 0.8"]

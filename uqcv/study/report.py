@@ -17,12 +17,14 @@ from uqcv.study.figures import figures
 from uqcv.study.oracle import BASIN_CEILING, reference_map
 from uqcv.study.run import read_measures
 from uqcv.study.settings import StudySettings, campaigns
-from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, outcome
+from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, labels_needed, outcome
 
 Titled = dict[str, tuple[list[str], Rows]]
 NOTE = (
     "Mean over seeds, and their range in brackets. Errors are those of the last potential of each campaign; coverage "
-    "counts initial frames and all labels that were kept. MD time is that of all walkers together."
+    "counts initial frames and all labels that were kept. Labels are those that campaigns asked for, without the first "
+    "frames, which all share; how many it took to get somewhere is a median over seeds. MD time is that of all walkers "
+    "together."
 )
 
 
@@ -57,6 +59,8 @@ def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
 
 def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled:
     tables: Titled = {"What came of it": outcome(study, samplers, n_relevant)}
+    if n_relevant:
+        tables["Labels to cover a share of the relevant bins"] = labels_needed(study, samplers, n_relevant)
     if study.expert is not None and study.expert in samplers and len(samplers) > 1:
         tables["Gap to the expert"] = gaps(samplers, study.expert, n_relevant)
     return tables | budgets(samplers, n_relevant)

@@ -82,19 +82,41 @@ def over_seeds(seeds: Seeds, value: Any) -> Spread:
     return Spread.of([value(measures) for measures in seeds.values()])
 
 
+def median_labels(seeds: Seeds, share: float, n_relevant: int) -> float:
+    """Return the median over seeds of the labels to cover a share; infinity if it is not known."""
+    needed = sorted(labels_to_cover(m, share, n_relevant) for m in seeds.values())
+    return float(np.mean(needed[(len(needed) - 1) // 2 : len(needed) // 2 + 1]))
+
+
+def fewest_in_vain(seeds: Seeds, share: float, n_relevant: int) -> int:
+    """Return the fewest labels of a campaign that did not cover a share, 0 if all did."""
+    in_vain = [most_labels(m) for m in seeds.values() if np.isinf(labels_to_cover(m, share, n_relevant))]
+    return min(in_vain, default=0)
+
+
 def reach(seeds: Seeds, share: float, n_relevant: int) -> str:
     """Return the labels to cover a share, over seeds: their median and range.
 
     Campaigns that ended before stand as `> labels`, with the fewest labels that one of them was given.
     """
-    needed = sorted(labels_to_cover(m, share, n_relevant) for m in seeds.values())
-    short = [most_labels(m) for m in seeds.values() if np.isinf(labels_to_cover(m, share, n_relevant))]
-    beyond = f"> {min(short, default=0)}"
+    beyond = f"> {fewest_in_vain(seeds, share, n_relevant)}"
 
     def word(value: float) -> str:
         return f"{value:.0f}" if np.isfinite(value) else beyond
 
-    middle = needed[(len(needed) - 1) // 2] if len(needed) % 2 else float(np.mean(needed[len(needed) // 2 - 1 :][:2]))
-    if word(needed[0]) == word(needed[-1]):
-        return word(needed[0])
-    return f"{word(middle)} ({word(needed[0])} to {word(needed[-1])})"
+    needed = [labels_to_cover(m, share, n_relevant) for m in seeds.values()]
+    least, most = word(min(needed)), word(max(needed))
+    return least if least == most else f"{word(median_labels(seeds, share, n_relevant))} ({least} to {most})"
+
+
+def times_as_many(seeds: Seeds, base: Seeds, share: float, n_relevant: int) -> str:
+    """Return how many times as many labels as `base` it took to cover a share, by medians over seeds.
+
+    `> ratio` with the fewest labels that were not enough; `-` if `base` did not get there either, or needed none.
+    """
+    own, others = (median_labels(each, share, n_relevant) for each in (seeds, base))
+    if not np.isfinite(others) or others == 0:
+        return "-"
+    if np.isinf(own):
+        return f"> {fewest_in_vain(seeds, share, n_relevant) / others:.1f}"
+    return f"{own / others:.1f}"

@@ -9,9 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uqcv.study.settings import StudySettings
-from uqcv.study.summary import BUDGETS, Measures, Seeds, Spread, at_budget, coverage_after, last, over_seeds, reach
+from uqcv.study.summary import (
+    BUDGETS,
+    Measures,
+    Seeds,
+    Spread,
+    at_budget,
+    coverage_after,
+    last,
+    over_seeds,
+    reach,
+    times_as_many,
+)
 
 MEV, PERCENT, HOUR = 1000.0, 100.0, 3600.0
+SHARES = (0.5, 0.75, 0.85)  # of the relevant bins, beside the target
 Samplers = Mapping[str, Seeds]
 Rows = list[list[str]]
 NAMES = {"labels": "labels", "steps": "MD steps", "evaluations": "network evaluations"}
@@ -34,6 +46,17 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
         row += [_cell(seeds, "wasted"), *(_cell(seeds, key, 1 / HOUR) for key in ("seconds", "core_seconds"))]
         rows.append(row)
     return header, rows
+
+
+def labels_needed(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[list[str], Rows]:
+    """Return the labels to cover shares of the relevant bins, and how many times as many as the first sampler's."""
+    shares = sorted({*SHARES, study.measures.target})
+    base = next(iter(samplers.values()))
+    rows = []
+    for name, seeds in samplers.items():
+        cells = [(reach(seeds, s, n_relevant), times_as_many(seeds, base, s, n_relevant)) for s in shares]
+        rows.append([name, *(cell for pair in cells for cell in pair)])
+    return ["sampler", *(head for s in shares for head in (f"{PERCENT * s:g} %", "times as many"))], rows
 
 
 def budgets(samplers: Samplers, n_relevant: int) -> dict[str, tuple[list[str], Rows]]:
