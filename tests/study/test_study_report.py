@@ -36,7 +36,7 @@ def test_what_is_not_there_is_a_dash(study, tmp_path, more):
     bare = study.model_copy(update={"settings": study.settings | NO_MAP | more})
     for item in campaigns(bare, tmp_path):
         write_json(item.folder / "measures.json", BARE)
-    page, tables = (path.read_text() for path in write_study_report(bare, tmp_path))
+    page, tables, _ = (path.read_text() for path in write_study_report(bare, tmp_path))
     row = cells(tables, "What came of it", "plain")
     assert {name for name, cell in row.items() if cell == "-"} == {
         "covered, %", "labels to 95 %", "MAE uniform, meV/Å", "RMSE uniform", "map, kJ/mol", "effective, median",

@@ -27,13 +27,8 @@ from uqcv.progress import say
 from uqcv.settings_input import first_difference
 
 # A campaign may go on for longer than was planned at first; everything else must stay as it was.
-MAY_CHANGE = (
-    "campaign.generations",
-    "campaign.label_budget",
-    "campaign.stop_at_coverage",
-    "sampling.processes",
-    "sampling.checkpoint_interval",
-)
+WITHOUT_EFFECT = ("sampling.processes", "sampling.checkpoint_interval")  # on results
+MAY_CHANGE = ("campaign.generations", "campaign.label_budget", "campaign.stop_at_coverage", *WITHOUT_EFFECT)
 
 
 class Campaign:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from uqcv.errors import InputError
 from uqcv.files import atomic_path, write_text
 from uqcv.study.figures import figures
 from uqcv.study.oracle import BASIN_CEILING, reference_map
+from uqcv.study.results import RESULTS_FILE, write_results
 from uqcv.study.run import read_measures
 from uqcv.study.settings import StudySettings, campaigns
 from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, labels_needed, outcome
@@ -28,18 +30,28 @@ NOTE = (
 )
 
 
-def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
-    """Write `report.html`, `tables.md` and figures of what has been measured; return their paths.
+def write_study_report(study: StudySettings, folder: Path, results: Sequence[Path] = ()) -> list[Path]:
+    """Write `report.html`, `tables.md`, `results.json` and figures of what has been measured; return their paths.
+
+    Parameters
+    ----------
+    study
+        Its settings.
+    folder
+        Where it has run.
+    results
+        Files with measures of campaigns that ran elsewhere.
 
     Raises
     ------
     InputError
-        If nothing has.
+        If nothing has been measured.
     """
-    samplers = read_measures(study, folder)
+    samplers = read_measures(study, folder, results)
     if not samplers:
         raise InputError(f"{folder}: no campaign has been measured; give the folder of a study that has run")
-    free_energy = reference_map(campaigns(study, folder)[0].config)
+    items = campaigns(study, folder)
+    free_energy = reference_map(items[0].config)
     n_relevant = 0 if free_energy is None else int((free_energy < RELEVANT_CEILING).sum())
     tables = _tables(study, samplers, n_relevant)
     if free_energy is not None:
@@ -54,7 +66,8 @@ def write_study_report(study: StudySettings, folder: Path) -> list[Path]:
         sections += [Section("Figures", "\n".join(drawn(figure, caption) for _, caption, figure in drawings))]
     sections += [Section("Settings", preformatted(yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)))]
     write_text(folder / "tables.md", _markdown(tables))
-    return [write_page(folder / "report.html", study.name, sections), folder / "tables.md"]
+    write_results(study, items, samplers, folder / RESULTS_FILE)
+    return [write_page(folder / "report.html", study.name, sections), folder / "tables.md", folder / RESULTS_FILE]
 
 
 def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,20 @@ from uqcv.settings_input import first_difference
 from uqcv.study.first import begin, first_of, firsts, run_first
 from uqcv.study.measures import is_measured, measure_campaign
 from uqcv.study.oracle import Oracle, make_oracle
+from uqcv.study.results import Measured, read_results
 from uqcv.study.settings import Item, MeasureSettings, StudySettings, campaigns
 from uqcv.study.stability import measure_stability, spread_starts
 
 STUDY_FILE = "study.json"
 
 
-def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), processes: int | None = None) -> None:
+def run_study(
+    study: StudySettings,
+    folder: Path,
+    only: tuple[str, ...] = (),
+    processes: int | None = None,
+    results: Sequence[Path] = (),
+) -> None:
     """Run all campaigns of a study that are not finished, and measure them.
 
     Parameters
@@ -38,13 +45,19 @@ def run_study(study: StudySettings, folder: Path, only: tuple[str, ...] = (), pr
         Samplers to run; the others are left as they are.
     processes
         Campaigns at a time, each on one core; None: one per core.
+    results
+        Files with measures of other campaigns of this study, which are not run again.
 
     Raises
     ------
     InputError
-        If the folder holds another study, or a campaign cannot be.
+        If the folder holds another study, results are of other settings, or a campaign cannot be.
     """
     items, n = campaigns(study, folder, only), processes or available_cores()
+    elsewhere = read_results(study, campaigns(study, folder), results)
+    items = [item for item in items if item.seed not in elsewhere.get(item.sampler, {})]
+    if not items:
+        return
     with locked(folder):
         _require_same(study, folder)
         _require_possible(campaigns(study, folder), items)
@@ -140,11 +153,15 @@ def _measure_item(item: Item, progress: Callable[[int], None], oracle: Oracle, s
     progress(1)
 
 
-def read_measures(study: StudySettings, folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
-    """Return the measures of all campaigns that have some: sampler -> seed -> what `measure_campaign` gave."""
-    found: dict[str, dict[int, dict[str, Any]]] = {}
-    for item in campaigns(study, folder):
+def read_measures(study: StudySettings, folder: Path, results: Sequence[Path] = ()) -> Measured:
+    """Return the measures of all campaigns that have some: sampler -> seed -> what `measure_campaign` gave.
+
+    Those in `folder` count more than those in files of results.
+    """
+    items = campaigns(study, folder)
+    found = read_results(study, items, results)
+    for item in items:
         path = item.folder / "measures.json"
         if path.is_file() and "covered" in (measures := read_json(path)):
             found.setdefault(item.sampler, {})[item.seed] = measures
-    return {name: found[name] for name in study.samplers if name in found}
+    return {name: dict(sorted(found[name].items())) for name in study.samplers if name in found}
