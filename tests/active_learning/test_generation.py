@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from uqcv.active_learning import generation
 from uqcv.active_learning.generation import Generation
 from uqcv.active_learning.reference_data import prepare
 from uqcv.active_learning.state import CampaignFolder
@@ -203,6 +204,23 @@ def test_what_was_left_over_can_still_be_selected(copied, stage_of):
     selected = read_structures(paths.selected)
     assert selected and {s.info["origin"] for s in selected} == {"generation 0"}
     assert all(any(np.allclose(s.positions, t.positions) for t in left_over) for s in selected)
+
+
+def test_frames_that_are_too_high_are_not_selected(copied, stage_of):
+    paths = copied.generation(0)
+    shutil.rmtree(paths.harvest.parent)
+    stage_of(0, {"harvest.max_energy": 1e-3}).harvest()
+    steps = dict(read_json(paths.harvest)["funnel"])
+    assert steps["uncertain"] > steps["physical"] == steps["selected"] == 0
+    assert set(read_json(paths.harvest)["problems"]) == {"energy"}
+
+
+def test_walkers_of_later_generations_are_hotter(copied, stage_of, monkeypatch):
+    seen = []
+    monkeypatch.setattr(generation, "walk", lambda bundle, site, starts, settings, *rest: seen.append(settings) or [])
+    for number in (0, 1):
+        stage_of(number, {"sampling.temperatures": [300, 400], "sampling.heating": 1.5}).sample()
+    assert [settings.temperatures for settings in seen] == [(300.0, 400.0), (450.0, 600.0)]
 
 
 def test_nothing_selected_is_nothing_sent(copied, stage_of):

@@ -25,6 +25,8 @@ def test_every_sampler_has_a_template_or_needs_none(root):
         {"time_step": -0.5},
         {"frame_interval": 0},
         {"max_temperature_ratio": 1},
+        {"heating": 0.9},
+        {"restraint": 1},
         {"processes": 0},
         {"dtype": "float16"},
         {"bias": {"bias_factor": 1}},
@@ -62,6 +64,14 @@ def test_an_attack_needs_a_pooling_without_positions():
         assert SamplingSettings(sampler=sampler, bias=BiasSettings(component="max")).attacks
     for sampler in ("random_atoms", "metadynamics"):
         assert not SamplingSettings(sampler=sampler, bias=bias).attacks
+
+
+@pytest.mark.parametrize(("generation", "expected"), [(0, (300, 800)), (1, (360, 800)), (5, (700, 800))])
+def test_later_generations_are_hotter(generation, expected):
+    """But for what is hotter from the beginning than heating goes."""
+    settings = SamplingSettings(temperatures=(300.0, 800.0), heating=1.2, hottest=700.0)
+    assert settings.heated(generation).temperatures == pytest.approx(expected)
+    assert SamplingSettings().heated(9) == SamplingSettings()
 
 
 def test_settings_do_not_change():

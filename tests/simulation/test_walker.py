@@ -66,6 +66,7 @@ def plans(bundle, frames, force_field, topology_path, tmp_path_factory) -> dict[
         "energy": replace(free, energy_ceiling=here.energy + 0.3, temperature=2000.0),
         "temperature": replace(free, temperature_ceiling=459.5, temperature=500.0),
         "hot": replace(whole, temperature=2000.0, n_steps=400),
+        "restrained": replace(whole, temperature=2000.0, n_steps=400, restraint=0.5),
         "torn": replace(whole, start=start.with_positions(torn)),
         "NaN": replace(
             free,
@@ -148,6 +149,11 @@ def test_frames_and_rows_are_one_to_one(ends, plans, bundle, frames):
         # DCD keeps seven digits of a position
         np.testing.assert_allclose(written["uncertainty"], [v.value("mean") for v in values], atol=2e-5)
         np.testing.assert_allclose(written["energy_eV"], [v.energy for v in values], atol=2e-4)
+
+
+def test_a_restraint_holds_what_heat_would_break(ends, plans):
+    assert ends["hot"].steps < ends["restrained"].steps
+    assert json.loads((plans["restrained"].folder / "plan.json").read_text())["restraint"] == 0.5
 
 
 def test_an_invalid_frame_leaves_no_trace(ends, plans, force_field):

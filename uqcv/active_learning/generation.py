@@ -133,7 +133,7 @@ class Generation:
 
     def sample(self) -> None:
         """Run the walkers that have not ended."""
-        bundle, settings = Bundle.load(self.paths.bundle), self.config.sampling
+        bundle, settings = Bundle.load(self.paths.bundle), self.config.sampling.heated(self.number)
         training = read_structures(self.paths.training, labelled=True)
         rng = np.random.default_rng(self._seed("starts"))
         n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
@@ -200,7 +200,7 @@ class Generation:
         settings: HarvestSettings,
         update: Update | None = None,
     ) -> Harvest:
-        ceiling = self.facts.minimum_energy + self.config.sampling.max_energy
+        ceiling = self.facts.minimum_energy + (settings.max_energy or self.config.sampling.max_energy)
         torsions = heavy_torsions(read_topology(self.campaign.topology))
         component = self.config.sampling.bias.component
         return harvest(bundle, frames, known, self._guard(), ceiling, component, settings, update, torsions)

@@ -40,6 +40,12 @@ class HarvestSettings(BaseModel):
     max_error: float = Field(
         default=0.8, gt=0, description="Expected force error above which frames are given up as broken, eV/Å"
     )
+    max_energy: float | None = Field(
+        default=None,
+        gt=0,
+        description="Predicted energy above the minimum above which frames are given up as too high, eV; null: "
+        "sampling.max_energy",
+    )
     duplicate_tolerance: float = Field(
         default=0.1,
         ge=0,

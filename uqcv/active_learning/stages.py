@@ -177,7 +177,7 @@ def harvest_walkers(
         require_elements(structures, model.settings.elements, source)
     if not frames:
         raise InputError(f"{walkers}: no walker-*/trajectory.dcd with frames; give a folder that `uqcv sample` wrote")
-    ceiling = model.settings.lowest_energy + sampling.max_energy
+    ceiling = model.settings.lowest_energy + (settings.max_energy or sampling.max_energy)
     with progress("harvest", len(frames)) as update:
         result = harvest(
             model, frames, seen, guard, ceiling, sampling.bias.component, settings, update, heavy_torsions(atoms)

@@ -76,6 +76,10 @@ class SamplingSettings(BaseModel):
     walkers: int = Field(4, ge=1, le=10_000, description="number of walkers")
     length: float = Field(10000.0, gt=0, description="length of a walker, fs")
     temperatures: tuple[float, ...] = Field((300.0,), min_length=1, description="of the walkers, in turn, K")
+    heating: float = Field(
+        1.0, ge=1, description="factor by which the temperatures rise from each generation to the next"
+    )
+    hottest: float = Field(700.0, gt=0, description="temperature at which walkers are heated no further, K")
     time_step: float = Field(1.0, gt=0, description="fs")
     hydrogen_mass: float | None = Field(
         3.0, gt=0, description="mass that hydrogens get from their neighbours, amu; null: their own, for 0.5 fs"
@@ -102,6 +106,13 @@ class SamplingSettings(BaseModel):
     max_energy: float = Field(3.0, gt=0, description="energy above the minimum at which a walker ends, eV")
     max_temperature_ratio: float = Field(3.0, gt=1, description="instantaneous over thermostat temperature at the end")
     validity: ValiditySettings = Field(default_factory=ValiditySettings, description="limits of bonds and contacts")
+    restraint: float | None = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="share of the way from the relaxed molecule to the limits of its bonds and angles beyond which "
+        "they are pulled back; null: never",
+    )
     processes: int | None = Field(None, ge=1, description="walkers at a time; null: one per core")
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of the dynamics' network")
     device: str = Field("cpu", description="torch device of the dynamics")
@@ -173,6 +184,16 @@ class SamplingSettings(BaseModel):
                     f"{name} {time:g} fs in steps of {self.time_step:g} fs: at most {MOST_STEPS} steps are expected"
                 )
         return self
+
+    def heated(self, generation: int) -> SamplingSettings:
+        """Return the settings of a generation: its temperatures are higher than those of the first one.
+
+        A potential of few structures holds cold molecules together; what it has learned of them lets the next be
+        warmer, and see what a cold one would not in the time there is.
+        """
+        factor = self.heating**generation
+        temperatures = tuple(max(t, min(t * factor, self.hottest)) for t in self.temperatures)
+        return self.model_copy(update={"temperatures": temperatures})
 
     @property
     def has_dynamics(self) -> bool:

@@ -120,6 +120,7 @@ def _plan_walker(
         seed=seed + k,
         hydrogen_mass=settings.hydrogen_mass,
         validity=settings.validity,
+        restraint=settings.restraint,
         dtype=settings.dtype,
         device=settings.device,
         compiled=settings.compiled,

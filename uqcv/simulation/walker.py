@@ -28,6 +28,7 @@ from uqcv.simulation.forces import Fused, add_plumed, add_potential, bare_system
 from uqcv.simulation.frame_files import FRAMES_FILE, TRAJECTORY_FILE, FrameFiles
 from uqcv.simulation.identity import require_same
 from uqcv.simulation.plumed_input import without_remarks
+from uqcv.simulation.restraints import add_restraints
 from uqcv.simulation.topology import read_topology, topology_bonds
 from uqcv.simulation.validity import MoleculeGuard, ValiditySettings
 from uqcv.simulation.walker_end import WalkerEnd, write_end
@@ -76,6 +77,8 @@ class WalkerPlan:
         amu, or None for that of the element.
     validity
         Limits of bonds and contacts.
+    restraint
+        Share of the way to these limits beyond which bonds and angles are pulled back, or None.
     dtype, device, compiled
         Of the network.
     fused
@@ -107,6 +110,7 @@ class WalkerPlan:
     seed: int
     hydrogen_mass: float | None = None
     validity: ValiditySettings = field(default_factory=ValiditySettings)
+    restraint: float | None = None
     dtype: str = "float32"
     device: str = "cpu"
     compiled: bool = False
@@ -119,7 +123,7 @@ class WalkerPlan:
         """Return the numbers of the plan, for a reader."""
         names = (
             "component temperature friction time_step n_steps stride ceiling energy_ceiling temperature_ceiling seed "
-            "hydrogen_mass dtype device compiled fused"
+            "hydrogen_mass restraint dtype device compiled fused"
         )
         return {name: getattr(self, name) for name in names.split()}
 
@@ -171,6 +175,8 @@ class _Walker:
         bonds = topology_bonds(topology)
         self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
         system = bare_system(topology, plan.hydrogen_mass)
+        if plan.restraint is not None:
+            add_restraints(system, self._guard, plan.restraint)
         bundle = Bundle.load(plan.bundle)
         require_same({"model": bundle.short_hash}, {"model": plan.model}, str(plan.bundle))
         dtype = getattr(torch, plan.dtype)

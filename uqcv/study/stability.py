@@ -68,7 +68,7 @@ def _share(
     last = paths.generation(read_campaign(folder).generations[-1].index)
     plain = config.sampling.bias.model_copy(update={"template": None, "shared": False})
     own = {"sampler": "unbiased", "walkers": len(starts), "temperatures": (temperature,), "bias": plain}
-    limits = {"ceiling_error": FAR, "max_energy": FAR, "max_temperature_ratio": FAR}
+    limits = {"ceiling_error": FAR, "max_energy": FAR, "max_temperature_ratio": FAR, "restraint": None}
     sampling = config.sampling.model_copy(update=own | limits | {"length": settings.stability_length})
     place = folder / "stability" / last.path.name / f"{temperature:g}K"
     site = Site(place, last.bundle, paths.topology, read_structures(paths.relaxed)[0], 0.0)
