@@ -64,6 +64,13 @@ class HarvestSettings(BaseModel):
         description="Frames that a generation leaves over, the most different first, for the next one to choose from "
         "as well (count)",
     )
+    cooling: float = Field(
+        default=0.0,
+        ge=0,
+        description="Time for which selected frames are cooled before they are labelled, torsions of heavy atoms but "
+        "those of amides being held, fs; 0: they are labelled as they are",
+    )
+    cooling_temperature: float = Field(default=300.0, gt=0, description="Temperature that they are cooled to, K")
     fill: bool = Field(
         default=False,
         description="Whether frames that are not uncertain fill up to max_frames: for comparisons at equal labels",

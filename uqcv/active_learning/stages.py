@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from uqcv.active_learning.beginning import backbone_or_named
+from uqcv.active_learning.cooling import cooled
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.networks import Places, train_networks
 from uqcv.active_learning.restarts import walk
@@ -165,8 +166,12 @@ def harvest_walkers(
     out: Path,
     settings: HarvestSettings,
     sampling: SamplingSettings,
+    seed: int = 0,
 ) -> Harvest:
-    """Select frames of walkers, write them to `out` if there are any, and say how they were selected."""
+    """Select frames of walkers, write them to `out` if there are any, and say how they were selected.
+
+    Cooling, if it is asked for, is seeded with `seed`.
+    """
     require_writable(out)
     model = Bundle.load(bundle)
     reference = read_trajectory(topology, topology)[0]
@@ -183,7 +188,10 @@ def harvest_walkers(
             model, frames, seen, guard, ceiling, sampling.bias.component, settings, update, heavy_torsions(atoms)
         )
     if result.structures:
-        write_structures(out, result.structures)
+        temporary = out.with_name(f".{out.name}.cooled.extxyz")
+        write_structures(
+            out, cooled(result.structures, bundle, topology, guard, settings, sampling, temporary.resolve(), seed)
+        )
     return result
 
 

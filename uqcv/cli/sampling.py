@@ -45,13 +45,14 @@ def harvest(
     top: Annotated[Path, path_option(help="PDB with atoms and bonds")],
     out: Out = Path("selected.extxyz"),
     config: ConfigOption = None,
+    seed: Annotated[int, typer.Option(help="of cooling, if harvest.cooling asks for it")] = 0,
     settings: Setting = [],  # noqa: B006
 ) -> None:
     """Select the frames of walkers that are worth a label; says how many fell at each step."""
     from uqcv.active_learning.stages import harvest_walkers
 
     chosen = resolved_sections(config, settings, "harvest", "sampling")
-    result = harvest_walkers(bundle, walkers, training, top, out, chosen["harvest"], chosen["sampling"])
+    result = harvest_walkers(bundle, walkers, training, top, out, chosen["harvest"], chosen["sampling"], seed)
     print(f"{result.funnel}\nunsure: U above {result.threshold:.6g}; unphysical: {result.problems or 'none'}")
 
 

@@ -15,7 +15,7 @@ from uqcv.simulation.validity import MoleculeGuard
 from uqcv.units import ANGSTROM_TO_NM, EV_TO_KJMOL
 
 FORCE_CONSTANT = 50.0  # eV/Å^2, about that of a bond
-ENERGY = "0.5 * k * (max(0, lower - r)^2 + max(0, r - upper)^2)"
+ENERGY = "{k!r} / 2 * (max(0, lower - r)^2 + max(0, r - upper)^2)"  # no global parameter: others may have its name
 
 
 def restrained_distances(guard: MoleculeGuard, share: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -52,8 +52,7 @@ def add_restraints(system: openmm.System, guard: MoleculeGuard, share: float, gr
     group
         Force group.
     """
-    force = openmm.CustomBondForce(ENERGY)
-    force.addGlobalParameter("k", FORCE_CONSTANT * EV_TO_KJMOL / ANGSTROM_TO_NM**2)
+    force = openmm.CustomBondForce(ENERGY.format(k=FORCE_CONSTANT * EV_TO_KJMOL / ANGSTROM_TO_NM**2))
     for name in ("lower", "upper"):
         force.addPerBondParameter(name)
     for (first, second), ends in zip(*restrained_distances(guard, share), strict=True):

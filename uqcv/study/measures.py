@@ -103,6 +103,7 @@ def _spent(campaign: Campaign, number: int) -> dict[str, float]:
         spent["steps"] += steps
         spent["simulated_ps"] += steps * settings["time_step"] * FS_TO_PS
         looked_at = dict(generation.funnel).get("frames", 0) + _for_new_starts(generation, settings["walkers"])
+        looked_at += int(generation.harvest.get("cooling_evaluations", 0))
         spent["evaluations"] += looked_at * _networks(campaign)
         spent["evaluations"] += sum(int(walker.end.get("evaluations", 0)) for walker in generation.walkers)
         for name in ("seconds", "core_seconds"):

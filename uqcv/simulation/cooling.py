@@ -1,0 +1,132 @@
+"""Frames that are cooled before they are labelled: what a bias or heat has strained relaxes, conformers stay.
+
+A walker finds conformers by being hot. Labelled as they are, such frames teach a potential that what is new is
+strained, and few structures like them matter at the temperature one cares about. So dynamics with strong friction
+cools a frame while its torsions are held: what is left is a thermal structure of the same conformer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+import torch
+from openmm import unit
+
+from uqcv.simulation.contexts import own_errors
+from uqcv.simulation.dynamics import langevin_context
+from uqcv.simulation.forces import add_potential, bare_system
+from uqcv.simulation.restraints import add_restraints
+from uqcv.simulation.topology import read_topology
+from uqcv.simulation.torsions import Torsion, heavy_torsions, torsion_angle
+from uqcv.simulation.validity import MoleculeGuard
+from uqcv.structures import Structure, write_structures
+from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM
+
+FRICTION = 0.05  # 1/fs: heat is gone after some 20 fs
+TORSION_CONSTANT = 1000.0  # kJ/mol: a held torsion trembles by 3 degrees at 300 K
+
+
+@dataclass(frozen=True)
+class CoolingPlan:
+    """All that decides how frames are cooled.
+
+    Attributes
+    ----------
+    out
+        File for the cooled frames, in the order of those given.
+    bundle, topology
+        Folder of the model, and PDB file with atoms and bonds.
+    frames
+        To be cooled, one at least.
+    temperature, time, time_step
+        K, fs, fs.
+    seed
+        Of velocities and thermostat.
+    guard, restraint
+        Knows the whole molecule, and how far its bonds and angles may go, see `add_restraints`; None: anywhere.
+    hydrogen_mass
+        amu, or None for that of the element.
+    dtype, device, compiled
+        Of the network.
+    """
+
+    out: Path
+    bundle: Path
+    topology: Path
+    frames: tuple[Structure, ...]
+    temperature: float
+    time: float
+    time_step: float
+    seed: int
+    guard: MoleculeGuard
+    restraint: float | None = None
+    hydrogen_mass: float | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    compiled: bool = False
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps for each frame."""
+        return max(1, round(self.time / self.time_step))
+
+
+def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
+    """Cool the frames of a plan, one after the other; a frame that blows up stays as it was.
+
+    Like walkers, this needs a process of its own (see `run_walker`). `report` is called with the number of frames done.
+    """
+    topology = read_topology(plan.topology)
+    system = bare_system(topology, plan.hydrogen_mass)
+    torsions = [torsion.atoms for torsion in heavy_torsions(topology) if not torsion.is_amide]
+    holder = _hold_torsions(system, torsions, plan.frames[0].is_periodic)
+    if plan.restraint is not None:
+        add_restraints(system, plan.guard, plan.restraint)
+    network = add_potential(
+        system, topology, plan.bundle, getattr(torch, plan.dtype), plan.device, compiled=plan.compiled
+    )
+    cooled = []
+    with own_errors(network, None):
+        context = langevin_context(system, plan.frames[0], plan.temperature, FRICTION, plan.time_step, plan.seed)
+        for k, frame in enumerate(plan.frames):
+            _hold_at(holder, context, torsions, frame)
+            cooled.append(_cooled(context, frame, plan.temperature, plan.n_steps, plan.seed + k))
+            report(k + 1)
+    write_structures(plan.out, cooled)
+
+
+def _cooled(context: openmm.Context, frame: Structure, temperature: float, n_steps: int, seed: int) -> Structure:
+    if frame.is_periodic:
+        context.setPeriodicBoxVectors(*(frame.cell * ANGSTROM_TO_NM))
+    context.setPositions(frame.positions * ANGSTROM_TO_NM)
+    context.setVelocitiesToTemperature(temperature, seed % (2**31 - 2) + 1)
+    try:
+        context.getIntegrator().step(n_steps)
+    except openmm.OpenMMException as error:
+        if "NaN" not in str(error):
+            raise
+        return frame
+    positions = context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    return frame.with_positions(positions * NM_TO_ANGSTROM) if np.isfinite(positions).all() else frame
+
+
+def _hold_torsions(system: openmm.System, torsions: Sequence[Torsion], periodic: bool) -> openmm.CustomTorsionForce:
+    force = openmm.CustomTorsionForce(f"{TORSION_CONSTANT} * (1 - cos(theta - held))")
+    force.addPerTorsionParameter("held")
+    for torsion in torsions:
+        force.addTorsion(*torsion, [0.0])
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    system.addForce(force)
+    return force
+
+
+def _hold_at(
+    force: openmm.CustomTorsionForce, context: openmm.Context, torsions: Sequence[Torsion], frame: Structure
+) -> None:
+    for k, torsion in enumerate(torsions):
+        force.setTorsionParameters(k, *torsion, [np.radians(torsion_angle(frame.positions, torsion))])
+    force.updateParametersInContext(context)
