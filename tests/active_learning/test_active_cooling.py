@@ -5,64 +5,98 @@ import shutil
 import numpy as np
 import pytest
 
-from uqcv.active_learning.cooling import cooled, cooling_evaluations
+from uqcv.active_learning.cooling import Cooler
 from uqcv.active_learning.generation import Generation
+from uqcv.active_learning.harvesting import Harvest
 from uqcv.active_learning.reference_data import prepare
-from uqcv.active_learning.selection import HarvestSettings
+from uqcv.active_learning.selection import Funnel, HarvestSettings
 from uqcv.active_learning.state import CampaignFolder
+from uqcv.colvars.bundle import Bundle
 from uqcv.files import read_json
 from uqcv.sampling.settings import SamplingSettings
+from uqcv.simulation.cooling import AT_REST
 from uqcv.structures import read_structures
 
 PLAIN = SamplingSettings(compiled=False)
 
 
 @pytest.fixture
-def selected(tiny):
-    return read_structures(tiny.folder.generation(0).selected)
+def found(tiny) -> Harvest:
+    """What the first generation of the tiny campaign selected, and what it left over."""
+    paths = tiny.folder.generation(0)
+    return Harvest(read_structures(paths.selected), Funnel(), 0.0, {}, read_structures(paths.left_over))
 
 
 @pytest.fixture
 def cool(tiny, guard, tmp_path):
-    """Frames of the tiny campaign, cooled by its first potential."""
+    """A harvest, cooled by the first potential of the tiny campaign."""
 
-    def run(frames, harvest: HarvestSettings, sampling: SamplingSettings = PLAIN):
-        paths = tiny.folder.generation(0)
-        return cooled(
-            frames, paths.bundle, tiny.folder.topology, guard, harvest, sampling, tmp_path / "cooled.extxyz", 1
-        )
+    def run(found: Harvest, harvest: HarvestSettings, sampling: SamplingSettings = PLAIN) -> Harvest:
+        bundle, place = tiny.folder.generation(0).bundle, tmp_path / "cooled.extxyz"
+        lowest = Bundle.load(bundle).settings.lowest_energy
+        return Cooler(bundle, tiny.folder.topology, guard, lowest, harvest, sampling, place, 1).cooled(found)
 
     return run
 
 
-def test_nothing_happens_unless_it_is_asked_for(cool, selected):
-    assert cool(selected, HarvestSettings()) == selected
-    assert cool([], HarvestSettings(cooling=10.0)) == []
+def test_nothing_happens_unless_it_is_asked_for(cool, found):
+    assert cool(found, HarvestSettings(max_energy_at_rest=1.0)) is found
+    empty = Harvest([], Funnel(), 0.0, {})
+    assert cool(empty, HarvestSettings(cooling=10.0)) is empty
 
 
-def test_frames_that_would_break_stay_as_they_were(cool, selected, tmp_path):
-    blown_up = PLAIN.model_copy(update={"time_step": 1e30})
-    found = cool(selected, HarvestSettings(cooling=1e31), blown_up)
-    for one, other in zip(found, selected, strict=True):
+def test_frames_that_would_break_stay_as_they_were(cool, found, tmp_path):
+    cooled = cool(found, HarvestSettings(cooling=1e31), PLAIN.model_copy(update={"time_step": 1e30}))
+    for one, other in zip(cooled.structures, found.structures, strict=True):
         np.testing.assert_allclose(one.positions, other.positions, atol=1e-7)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_campaign_labels_what_was_cooled(tiny, make_config, selected, tmp_path):
+def test_without_a_ceiling_all_are_cooled(cool, found):
+    cooled = cool(found, HarvestSettings(cooling=10.0))
+    assert cooled.evaluations == 3 * 2 * 10
+    assert cooled.left_over is found.left_over
+    for one, other in zip(cooled.structures, found.structures, strict=True):
+        assert 0.01 < np.abs(one.positions - other.positions).max() < 2.0
+        assert one.info == other.info | {AT_REST: one.info[AT_REST]}  # where it comes from
+
+
+@pytest.fixture(scope="module")
+def lowest(tiny) -> float:
+    return Bundle.load(tiny.folder.generation(0).bundle).settings.lowest_energy
+
+
+def energies_at_rest(cool, found: Harvest) -> list[float]:
+    """Of the first eight candidates."""
+    first = Harvest([*found.structures, *found.left_over][:8], Funnel(), 0.0, {})
+    return [float(frame.info[AT_REST]) for frame in cool(first, HarvestSettings(cooling=10.0)).structures]
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, lowest, fill):
+    at_rest = energies_at_rest(cool, found)
+    few = Harvest(found.structures, Funnel(), 0.0, {}, [*found.left_over][: 8 - len(found.structures)])
+    ceiling = sorted(at_rest)[1] - lowest + 1e-6  # two of eight are low enough where three are wanted
+    cooled = cool(few, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling, fill=fill))
+    expected = sorted(at_rest)[: 3 if fill else 2]
+    assert sorted(float(frame.info[AT_REST]) for frame in cooled.structures) == pytest.approx(expected, abs=1e-6)
+    assert cooled.left_over == [] and cooled.evaluations == (8 + len(expected)) * 10
+
+
+def test_what_was_not_looked_at_is_left_over(cool, found, lowest):
+    at_rest = energies_at_rest(cool, found)
+    ceiling = max(at_rest) - lowest + 1e-3
+    cooled = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling))
+    assert len(cooled.structures) == 3 and len(cooled.left_over) == len(found.left_over)
+
+
+def test_a_campaign_labels_what_was_cooled(tiny, make_config, found, tmp_path):
     folder = CampaignFolder(shutil.copytree(tiny.folder.path, tmp_path / "copy"))
     paths = folder.generation(0)
     shutil.rmtree(paths.harvest.parent)
-    config = make_config({"harvest.cooling": 20.0})
+    config = make_config({"harvest.cooling": 10.0})
     Generation(config, folder, 0, prepare(config, folder)).harvest()
-    found = read_structures(paths.selected)
-    assert len(found) == len(selected) == 3
-    for one, other in zip(found, selected, strict=True):
-        assert 0.01 < np.abs(one.positions - other.positions).max() < 2.0
-        assert one.info == other.info  # where it comes from
-    assert read_json(paths.harvest)["cooling_evaluations"] == 3 * 20
-    assert [path.name for path in paths.harvest.parent.glob("cooled*")] == []
-
-
-def test_what_cooling_costs():
-    assert cooling_evaluations(5, HarvestSettings(cooling=100.0), PLAIN.model_copy(update={"time_step": 0.5})) == 1000
-    assert cooling_evaluations(5, HarvestSettings(), PLAIN) == 0
+    selected = read_structures(paths.selected)
+    assert len(selected) == len(found.structures) == 3 and all(AT_REST in frame.info for frame in selected)
+    assert read_json(paths.harvest)["cooling_evaluations"] == 3 * 2 * 10
+    assert not list(paths.harvest.parent.glob("cooled*"))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from uqcv.colvars.batches import evaluate_batches
+from uqcv.colvars.bundle import Bundle
 from uqcv.labeling.reference_md import sample_reference
 from uqcv.processes import run_in_processes
-from uqcv.simulation.cooling import CoolingPlan, cool
+from uqcv.simulation.cooling import AT_REST, CoolingPlan, cool
 from uqcv.simulation.torsions import heavy_torsions, torsion_angle
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.structures import Structure, read_structures
@@ -31,14 +32,15 @@ def plan(bundle, hot, force_field, topology_path, tmp_path_factory) -> CoolingPl
     guard = MoleculeGuard.from_structure(force_field.structure)
     return CoolingPlan(
         folder / "cooled.extxyz", bundle.save(folder / "bundle"), topology_path, tuple(hot),
-        temperature=100.0, time=60.0, time_step=1.0, seed=5, guard=guard, restraint=0.5, hydrogen_mass=3.0,
+        wanted=len(hot), ceiling=np.inf, temperature=300.0, time=60.0, time_step=1.0,
+        seed=5, guard=guard, restraint=0.5, hydrogen_mass=3.0,
         dtype="float64",
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def cooled(plan) -> list[Structure]:
-    """Its result; beside it lie that of the same plan, and one of frames that cannot be cooled."""
+    """Its result; beside it lie that of the same plan, of the first low frame, and of what cannot be cooled."""
     again = replace(plan, out=plan.out.with_name("again.extxyz"))
     broken = replace(
         plan,
@@ -48,16 +50,37 @@ def cooled(plan) -> list[Structure]:
         time=9e30,
         dtype="float32",
     )
-    run_in_processes(run_all, [[plan], [again, broken]], 1)
-    return read_structures(plan.out)
+    run_in_processes(run_all, [[plan]], 1)
+    found = read_structures(plan.out)
+    one = replace(plan, out=plan.out.with_name("one.extxyz"), wanted=1, ceiling=ceiling_of_one(found))
+    run_in_processes(run_all, [[again, one, broken]], 1)
+    return found
+
+
+def ceiling_of_one(frames: list[Structure]) -> float:
+    """An energy between that of the lowest frame at rest and that of the next."""
+    lowest, second = sorted(frame.info[AT_REST] for frame in frames)[:2]
+    return 0.5 * (lowest + second)
 
 
 def test_strain_goes(cooled, hot, bundle, force_field):
-    """A third of the temperature is left of the potential energy above the relaxed molecule, by the network itself."""
-    lowest, before, after = (
-        evaluate_batches(bundle, frames)[0].mean() for frames in ([force_field.structure], hot, cooled)
-    )
-    assert after - lowest < 0.6 * (before - lowest)
+    """Frames at rest are below warm ones, and these below hot ones, by the network itself."""
+    before, after = (evaluate_batches(bundle, frames, "mean")[0] for frames in (hot, cooled))
+    at_rest = np.array([frame.info[AT_REST] for frame in cooled])
+    assert at_rest.mean() < after.mean() < at_rest.mean() + 0.6 * (before.mean() - at_rest.mean())
+
+
+def test_the_search_ends_with_as_many_as_are_wanted(cooled, plan):
+    found = read_structures(plan.out.with_name("one.extxyz"))
+    at_rest = [frame.info[AT_REST] for frame in cooled]
+    assert len(found) == 1 + int(np.argmin(at_rest))
+    np.testing.assert_allclose([frame.info[AT_REST] for frame in found], at_rest[: len(found)], atol=1e-9)
+    for frame in found[:-1]:
+        assert evaluate_energy(frame, plan) == pytest.approx(frame.info[AT_REST], abs=1e-6), "it was left at rest"
+
+
+def evaluate_energy(frame: Structure, plan: CoolingPlan) -> float:
+    return float(evaluate_batches(Bundle.load(plan.bundle), [frame], "mean")[0][0])
 
 
 def test_torsions_stay_but_those_of_amides(cooled, hot, force_field):

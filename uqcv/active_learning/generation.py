@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uqcv.active_learning.cooling import cooled, cooling_evaluations
+from uqcv.active_learning.cooling import Cooler
 from uqcv.active_learning.evaluation import bins_seen, honesty, measure
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.networks import Places, load_networks, of_member, train_networks
@@ -171,8 +171,8 @@ class Generation:
         with progress(f"generation {self.number}, harvest", max(1, len(frames))) as update:
             result = self._select(Bundle.load(self.paths.bundle), frames, self._known(), self.config.harvest, update)
         self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
-        selected = self._cooled(result.structures)
-        for path, chosen in ((self.paths.left_over, result.left_over), (self.paths.selected, selected)):
+        result = self._cooler().cooled(result, f"generation {self.number}, cooling")
+        for path, chosen in ((self.paths.left_over, result.left_over), (self.paths.selected, result.structures)):
             if chosen:
                 write_structures(path, chosen)
         write_json(
@@ -181,15 +181,15 @@ class Generation:
                 "threshold": result.threshold,
                 "funnel": list(result.funnel.steps),
                 "problems": result.problems,
-                "cooling_evaluations": cooling_evaluations(len(selected), self.config.harvest, self.config.sampling),
+                "cooling_evaluations": result.evaluations,
             },
         )
         say(f"  harvest: {result.funnel}")
 
-    def _cooled(self, frames: Sequence[Structure]) -> list[Structure]:
-        return cooled(
-            frames, self.paths.bundle, self.campaign.topology, self._guard(), self.config.harvest, self.config.sampling,
-            self.paths.harvest.with_name("cooled.extxyz"), self._seed("cooling"), f"generation {self.number}, cooling",
+    def _cooler(self) -> Cooler:
+        return Cooler(
+            self.paths.bundle, self.campaign.topology, self._guard(), self.facts.minimum_energy, self.config.harvest,
+            self.config.sampling, self.paths.harvest.with_name("cooled.extxyz"), self._seed("cooling"),
         )  # fmt: skip
 
     def _candidates(self) -> list[Structure]:

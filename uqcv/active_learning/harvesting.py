@@ -54,6 +54,8 @@ class Harvest:
         First words of what made frames unphysical, with counts.
     left_over
         Those that would have been selected next, the most different first.
+    evaluations
+        How often a network was evaluated to cool those that were selected.
     """
 
     structures: list[Structure]
@@ -61,6 +63,7 @@ class Harvest:
     threshold: float
     problems: dict[str, int]
     left_over: list[Structure] = field(default_factory=list)
+    evaluations: int = 0
 
 
 def read_walkers(folder: Path, topology: Path) -> list[Structure]:

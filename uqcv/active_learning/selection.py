@@ -67,10 +67,16 @@ class HarvestSettings(BaseModel):
     cooling: float = Field(
         default=0.0,
         ge=0,
-        description="Time for which selected frames are cooled before they are labelled, torsions of heavy atoms but "
-        "those of amides being held, fs; 0: they are labelled as they are",
+        description="Time in which selected frames come to rest before they are labelled, torsions of heavy atoms but "
+        "those of amides being held, and for which they are warmed again, fs; 0: they are labelled as they are",
     )
-    cooling_temperature: float = Field(default=300.0, gt=0, description="Temperature that they are cooled to, K")
+    cooling_temperature: float = Field(default=300.0, gt=0, description="Temperature that they are warmed to, K")
+    max_energy_at_rest: float | None = Field(
+        default=None,
+        gt=0,
+        description="Predicted energy above the minimum up to which a frame that has come to rest is of interest, eV; "
+        "the next ones take the place of others; null: any",
+    )
     fill: bool = Field(
         default=False,
         description="Whether frames that are not uncertain fill up to max_frames: for comparisons at equal labels",

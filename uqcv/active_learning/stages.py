@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from uqcv.active_learning.beginning import backbone_or_named
-from uqcv.active_learning.cooling import cooled
+from uqcv.active_learning.cooling import Cooler
 from uqcv.active_learning.harvesting import Harvest, harvest, read_walkers
 from uqcv.active_learning.networks import Places, train_networks
 from uqcv.active_learning.restarts import walk
@@ -187,11 +187,11 @@ def harvest_walkers(
         result = harvest(
             model, frames, seen, guard, ceiling, sampling.bias.component, settings, update, heavy_torsions(atoms)
         )
+    place = out.resolve().with_name(f".{out.name}.cooled.extxyz")
+    cooler = Cooler(bundle, topology, guard, model.settings.lowest_energy, settings, sampling, place, seed)
+    result = cooler.cooled(result)
     if result.structures:
-        temporary = out.with_name(f".{out.name}.cooled.extxyz")
-        write_structures(
-            out, cooled(result.structures, bundle, topology, guard, settings, sampling, temporary.resolve(), seed)
-        )
+        write_structures(out, result.structures)
     return result
 
 

@@ -1,8 +1,9 @@
 """Frames that are cooled before they are labelled: what a bias or heat has strained relaxes, conformers stay.
 
 A walker finds conformers by being hot. Labelled as they are, such frames teach a potential that what is new is
-strained, and few structures like them matter at the temperature one cares about. So dynamics with strong friction
-cools a frame while its torsions are held: what is left is a thermal structure of the same conformer.
+strained, and few structures like them matter at the temperature one cares about. So a frame is brought to rest by
+dynamics with strong friction while its torsions are held: its energy then is that of the conformer. Where that is low
+enough, it is warmed again, and what is left is a thermal structure of the same conformer.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from uqcv.structures import Structure, write_structures
 from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM
 
 FRICTION = 0.05  # 1/fs: heat is gone after some 20 fs
+AT_REST = "energy_at_rest"  # eV, in the info of a frame
 TORSION_CONSTANT = 1000.0  # kJ/mol: a held torsion trembles by 3 degrees at 300 K
 
 
@@ -41,9 +43,11 @@ class CoolingPlan:
     bundle, topology
         Folder of the model, and PDB file with atoms and bonds.
     frames
-        To be cooled, one at least.
+        To be cooled in this order, one at least, until enough of them are low enough.
+    wanted, ceiling
+        How many are enough, and the energy at rest (eV) up to which they are low enough.
     temperature, time, time_step
-        K, fs, fs.
+        K; fs that a frame takes to come to rest, and as long again to be warm; fs.
     seed
         Of velocities and thermostat.
     guard, restraint
@@ -58,6 +62,8 @@ class CoolingPlan:
     bundle: Path
     topology: Path
     frames: tuple[Structure, ...]
+    wanted: int
+    ceiling: float
     temperature: float
     time: float
     time_step: float
@@ -71,14 +77,15 @@ class CoolingPlan:
 
     @property
     def n_steps(self) -> int:
-        """Time steps for each frame."""
+        """Time steps that a frame takes to come to rest."""
         return max(1, round(self.time / self.time_step))
 
 
 def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
     """Cool the frames of a plan, one after the other; a frame that blows up stays as it was.
 
-    Like walkers, this needs a process of its own (see `run_walker`). `report` is called with the number of frames done.
+    There are as many as were looked at, those that are too high at rest. The info of each says its energy at rest, eV.
+    Like walkers, this needs a process of its own (see `run_walker`). `report` is called with the number of low ones.
     """
     topology = read_topology(plan.topology)
     system = bare_system(topology, plan.hydrogen_mass)
@@ -89,21 +96,31 @@ def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
     network = add_potential(
         system, topology, plan.bundle, getattr(torch, plan.dtype), plan.device, compiled=plan.compiled
     )
-    cooled = []
+    cooled: list[Structure] = []
+    found = 0
     with own_errors(network, None):
         context = langevin_context(system, plan.frames[0], plan.temperature, FRICTION, plan.time_step, plan.seed)
         for k, frame in enumerate(plan.frames):
             _hold_at(holder, context, torsions, frame)
-            cooled.append(_cooled(context, frame, plan.temperature, plan.n_steps, plan.seed + k))
-            report(k + 1)
+            at_rest = _after(context, frame, 0.0, plan.n_steps, plan.seed)
+            energy = network.cv.evaluate(at_rest.positions, frame.cell if frame.is_periodic else None).energy
+            is_low = energy <= plan.ceiling
+            warm = _after(context, at_rest, plan.temperature, plan.n_steps, plan.seed + k) if is_low else at_rest
+            cooled.append(warm.with_info(**{AT_REST: energy}))
+            found += is_low
+            report(found)
+            if found == plan.wanted:
+                break
     write_structures(plan.out, cooled)
 
 
-def _cooled(context: openmm.Context, frame: Structure, temperature: float, n_steps: int, seed: int) -> Structure:
+def _after(context: openmm.Context, frame: Structure, temperature: float, n_steps: int, seed: int) -> Structure:
+    """Return where dynamics leads a frame to, or the frame itself if that is nowhere."""
     if frame.is_periodic:
         context.setPeriodicBoxVectors(*(frame.cell * ANGSTROM_TO_NM))
     context.setPositions(frame.positions * ANGSTROM_TO_NM)
     context.setVelocitiesToTemperature(temperature, seed % (2**31 - 2) + 1)
+    context.getIntegrator().setTemperature(temperature)
     try:
         context.getIntegrator().step(n_steps)
     except openmm.OpenMMException as error:
