@@ -40,7 +40,7 @@ def cool(tiny, guard, tmp_path):
 
 
 def test_nothing_happens_unless_it_is_asked_for(cool, found):
-    assert cool(found, HarvestSettings(max_energy_at_rest=1.0)) is found
+    assert cool(found, HarvestSettings()) is found
     empty = Harvest([], Funnel(), 0.0, {})
     assert cool(empty, HarvestSettings(cooling=10.0)) is empty
 

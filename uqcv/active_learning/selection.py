@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from uqcv.active_learning.diversity import drop_duplicates, farthest_points, spread
 from uqcv.errors import InputError
@@ -81,6 +81,15 @@ class HarvestSettings(BaseModel):
         default=False,
         description="Whether frames that are not uncertain fill up to max_frames: for comparisons at equal labels",
     )
+
+    @model_validator(mode="after")
+    def _only_what_rests_is_judged(self) -> HarvestSettings:
+        if self.max_energy_at_rest is not None and not self.cooling:
+            raise ValueError(
+                f"max_energy_at_rest {self.max_energy_at_rest:g} with cooling 0: a time to come to rest is expected, "
+                "such as cooling=100"
+            )
+        return self
 
 
 @dataclass(frozen=True)
