@@ -8,12 +8,14 @@ import pytest
 
 from uqcv.active_learning import generation
 from uqcv.active_learning.generation import Generation
+from uqcv.active_learning.harvesting import read_walkers
 from uqcv.active_learning.reference_data import prepare
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.colvars.bundle import Bundle
 from uqcv.config import Config
 from uqcv.files import read_json
 from uqcv.potentials.storage import load_potential
+from uqcv.simulation.cooling import AT_REST
 from uqcv.simulation.topology import read_topology
 from uqcv.simulation.trajectory import write_dcd
 from uqcv.structures import read_structures
@@ -221,6 +223,20 @@ def test_walkers_of_later_generations_are_hotter(copied, stage_of, monkeypatch):
     for number in (0, 1):
         stage_of(number, {"sampling.temperatures": [300, 400], "sampling.heating": 1.5}).sample()
     assert [settings.temperatures for settings in seen] == [(300.0, 400.0), (450.0, 600.0)]
+
+
+def test_new_starts_are_cooled_as_what_is_labelled(copied, stage_of, monkeypatch):
+    chosen = []
+
+    def walk(bundle, site, starts, settings, seed, choose, title):
+        chosen.extend(choose(read_walkers(copied.generation(0).walkers, copied.topology), starts))
+        return []
+
+    monkeypatch.setattr(generation, "walk", walk)
+    stage_of(0, {"harvest.cooling": 5.0, "harvest.max_energy_at_rest": 1000.0}).sample()
+    assert len(chosen) == 2
+    assert all(s.info["cooling_evaluations"] == 2 * 2 * 5 and AT_REST in s.info for s in chosen)
+    assert not list(copied.generation(0).walkers.glob("cooled*"))
 
 
 def test_nothing_selected_is_nothing_sent(copied, stage_of):

@@ -6,6 +6,7 @@ Each stage does nothing if its result is there; the file that says so is written
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -139,10 +140,14 @@ class Generation:
         rng = np.random.default_rng(self._seed("starts"))
         n_newest = len(training) - self._n_training(self.number - 1) if self.number else 0
         starts, known = choose_starts(training, n_newest, settings, rng), self._known()
-        few = self.config.harvest.model_copy(update={"max_frames": settings.walkers, "remember": 0, "fill": True})
+        few = self.config.harvest.model_copy(update={"max_frames": settings.walkers, "fill": True})
 
         def unsure(frames: Sequence[Structure], used: Sequence[Structure]) -> list[Structure]:
-            return self._select(bundle, frames, [*known, *used], few).structures
+            title = f"generation {self.number}, cooling new starts"
+            found = self._cooler(self.paths.walkers, few).cooled(
+                self._select(bundle, frames, [*known, *used], few), title
+            )
+            return [s.with_info(cooling_evaluations=found.evaluations) for s in found.structures]
 
         say(f"  walkers: {settings.processes or available_cores()} at a time, one CPU thread each")
         title = f"generation {self.number}, "
@@ -171,7 +176,8 @@ class Generation:
         with progress(f"generation {self.number}, harvest", max(1, len(frames))) as update:
             result = self._select(Bundle.load(self.paths.bundle), frames, self._known(), self.config.harvest, update)
         self.paths.harvest.parent.mkdir(parents=True, exist_ok=True)
-        result = self._cooler().cooled(result, f"generation {self.number}, cooling")
+        cooler = self._cooler(self.paths.harvest.parent, self.config.harvest)
+        result = cooler.cooled(result, f"generation {self.number}, cooling")
         for path, chosen in ((self.paths.left_over, result.left_over), (self.paths.selected, result.structures)):
             if chosen:
                 write_structures(path, chosen)
@@ -186,10 +192,10 @@ class Generation:
         )
         say(f"  harvest: {result.funnel}")
 
-    def _cooler(self) -> Cooler:
+    def _cooler(self, folder: Path, settings: HarvestSettings) -> Cooler:
         return Cooler(
-            self.paths.bundle, self.campaign.topology, self._guard(), self.facts.minimum_energy, self.config.harvest,
-            self.config.sampling, self.paths.harvest.with_name("cooled.extxyz"), self._seed("cooling"),
+            self.paths.bundle, self.campaign.topology, self._guard(), self.facts.minimum_energy, settings,
+            self.config.sampling, folder / "cooled.extxyz", self._seed("cooling"),
         )  # fmt: skip
 
     def _candidates(self) -> list[Structure]:

@@ -87,6 +87,7 @@ def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
     There are as many as were looked at, those that are too high at rest. The info of each says its energy at rest, eV.
     Like walkers, this needs a process of its own (see `run_walker`). `report` is called with the number of low ones.
     """
+    torch.set_num_threads(1)  # as walkers do, whose compiled network serves here too
     topology = read_topology(plan.topology)
     system = bare_system(topology, plan.hydrogen_mass)
     torsions = [torsion.atoms for torsion in heavy_torsions(topology) if not torsion.is_amide]
@@ -96,6 +97,7 @@ def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
     network = add_potential(
         system, topology, plan.bundle, getattr(torch, plan.dtype), plan.device, compiled=plan.compiled
     )
+    network.cv.need_uncertainty()  # nobody asks for it, but this is what walkers have compiled
     cooled: list[Structure] = []
     found = 0
     with own_errors(network, None):

@@ -16,6 +16,7 @@ from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.files import read_json, read_yaml, write_json
+from uqcv.structures import read_structures
 from uqcv.study.oracle import Oracle
 from uqcv.study.settings import MeasureSettings
 from uqcv.units import FS_TO_PS
@@ -115,10 +116,12 @@ def _spent(campaign: Campaign, number: int) -> dict[str, float]:
 
 
 def _for_new_starts(generation: Generation, together: int) -> int:
-    """Return how many frames were looked at to start walkers anew: each time those of all parts before."""
+    """Return how many evaluations new starts took: of the frames of all parts before, and to cool some of them."""
     parts = _side_by_side(generation, together)
     frames = [sum(len(walker.trace()["step"]) for walker in part) for part in parts[:-1]]
-    return int(np.cumsum(frames).sum())
+    paths = sorted((generation.folder / "walkers").glob("starts-*.extxyz"))
+    cooling = [int(read_structures(path)[0].info.get("cooling_evaluations", 0)) for path in paths]
+    return int(np.cumsum(frames).sum()) + sum(cooling)
 
 
 def _times(generation: Generation, name: str) -> dict[str, float]:
