@@ -41,8 +41,8 @@ def training(paths):
 def take(model, training, guard, force_field):
     torsions = heavy_torsions(force_field.topology)
 
-    def harvested(frames, settings=EASY, ceiling=1e9, component="mean"):
-        return harvest(model, frames, training, guard, ceiling, component, settings, None, torsions)
+    def harvested(frames, settings=EASY, ceiling=1e9, component="mean", known=training):
+        return harvest(model, frames, known, guard, ceiling, component, settings, None, torsions)
 
     return harvested
 
@@ -180,7 +180,9 @@ def test_the_campaign_wrote_the_same(paths, take, walked, tiny):
     written = read_json(paths.harvest)
     selected = read_structures(paths.selected)
     assert written["funnel"][0] == ["frames", len(walked)] and written["funnel"][-1] == ["selected", len(selected)]
-    again = take(walked, tiny.config.harvest, component=tiny.config.sampling.bias.component)
+    parts = (paths.training, paths.validation, paths.calibration)
+    known = [s for path in parts for s in read_structures(path)]
+    again = take(walked, tiny.config.harvest, component=tiny.config.sampling.bias.component, known=known)
     assert [list(step) for step in again.funnel.steps] == written["funnel"]
     assert [(s.info["walker"], s.info["frame"]) for s in again.structures] == [
         (s.info["walker"], s.info["frame"]) for s in selected

@@ -75,8 +75,11 @@ def test_walkers_of_other_atoms(paths, settings, topology_path, crystals, tmp_pa
 def test_a_harvest_of_walkers(paths, settings, topology_path, tmp_path, tiny):
     out = tmp_path / "selected.extxyz"
     # the stage counts energies from the lowest training label, the campaign from the relaxed molecule: both are wide
+    known = tmp_path / "known.extxyz"  # a campaign knows its held-out frames too
+    parts = (paths.training, paths.validation, paths.calibration)
+    write_structures(known, [s for path in parts for s in read_structures(path)])
     result = harvest_walkers(
-        paths.bundle, paths.walkers, paths.training, topology_path, out, settings.harvest, settings.sampling
+        paths.bundle, paths.walkers, known, topology_path, out, settings.harvest, settings.sampling
     )
     selected, campaigns = read_structures(out), read_structures(paths.selected)
     assert [s.info["frame"] for s in selected] == [s.info["frame"] for s in campaigns]

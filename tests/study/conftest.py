@@ -46,6 +46,7 @@ SETTINGS = {
     "sampling.proposals.frames": 5,
     "campaign.generations": 2,
     "harvest.max_frames": 3,
+    "harvest.cooling": 0.0,
     "harvest.fill": True,
     "harvest.duplicate_tolerance": 1e-6,
 }
