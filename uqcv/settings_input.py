@@ -86,7 +86,7 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     given = repr(problem["input"])
     given = given if len(given) <= LONGEST_VALUE else f"{given[:LONGEST_VALUE]}..."
-    return f"{key}: {given} was given; {_expected(problem)}"
+    return f"{key}: {given} was given; {_expected(problem)}" if key else f"{given} was given; {_expected(problem)}"
 
 
 def _expected(problem: Any) -> str:

@@ -75,12 +75,15 @@ def energies_at_rest(cool, found: Harvest) -> list[float]:
 @pytest.mark.parametrize("fill", [False, True])
 def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, lowest, fill):
     at_rest = energies_at_rest(cool, found)
-    few = Harvest(found.structures, Funnel(), 0.0, {}, [*found.left_over][: 8 - len(found.structures)])
+    funnel = Funnel().then("frames", 90).then("selected", 3)
+    few = Harvest(found.structures, funnel, 0.0, {}, [*found.left_over][: 8 - len(found.structures)])
     ceiling = sorted(at_rest)[1] - lowest + 1e-6  # two of eight are low enough where three are wanted
     cooled = cool(few, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling, fill=fill))
     expected = sorted(at_rest)[: 3 if fill else 2]
     assert sorted(float(frame.info[AT_REST]) for frame in cooled.structures) == pytest.approx(expected, abs=1e-6)
-    assert cooled.left_over == [] and cooled.evaluations == (8 + len(expected)) * 10
+    assert cooled.funnel.steps == (("frames", 90), ("looked at", 8), ("low at rest", 2), ("selected", len(expected)))
+    assert len(cooled.left_over) == 8 - len(expected), "the next potential may judge them otherwise"
+    assert cooled.evaluations == 8 * 2 * 10
 
 
 def test_what_was_not_looked_at_is_left_over(cool, found, lowest):
@@ -88,6 +91,9 @@ def test_what_was_not_looked_at_is_left_over(cool, found, lowest):
     ceiling = max(at_rest) - lowest + 1e-3
     cooled = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling))
     assert len(cooled.structures) == 3 and len(cooled.left_over) == len(found.left_over)
+    assert cooled.funnel.left == {"looked at": 3, "low at rest": 3, "selected": 3}
+    few = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling, remember=2))
+    assert len(few.left_over) == 2
 
 
 def test_a_campaign_labels_what_was_cooled(tiny, make_config, found, tmp_path):

@@ -37,6 +37,7 @@ def test_every_sampler_has_a_template_or_needs_none(root):
         {"bias": {"shared": True}, "walkers": 1},
         {"bias": {"shared": True}, "restarts": 1},
         {"sampler": "random_atoms", "restarts": 1},
+        {"sampler": "random_atoms", "heating": 1.1},
         {"length": 100.0, "frame_interval": 20.0, "restarts": 5},
         {"bias": {"shared": True}, "sampler": "opes"},
         {"bias": {"shared": True}, "temperatures": [300, 400]},

@@ -5,8 +5,10 @@ import openmm
 import pytest
 from openmm import unit
 
+from uqcv.simulation.forces import bare_system
 from uqcv.simulation.molecular_graph import ANGLE, BOND
 from uqcv.simulation.restraints import FORCE_CONSTANT, add_restraints, restrained_distances
+from uqcv.simulation.topology import structure_topology
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.units import KJMOL_PER_NM_TO_EV_PER_ANGSTROM, KJMOL_TO_EV, NM_TO_ANGSTROM
 
@@ -19,11 +21,9 @@ def guard(force_field) -> MoleculeGuard:
 
 
 @pytest.fixture(scope="module")
-def context(guard) -> openmm.Context:
-    system = openmm.System()
-    for _ in guard.numbers:
-        system.addParticle(1.0)
-    add_restraints(system, guard, SHARE)
+def context(guard, force_field) -> openmm.Context:
+    system = bare_system(force_field.topology)
+    add_restraints(system, force_field.topology, guard, SHARE)
     platform = openmm.Platform.getPlatformByName("Reference")
     return openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
 
@@ -79,6 +79,14 @@ def test_forces_are_derivatives(context, strained):
     assert np.allclose(forces.sum(axis=0), 0.0, atol=1e-9)
 
 
-def test_a_crystal_without_bonds_has_none(crystal):
-    pairs, ends = restrained_distances(MoleculeGuard.from_structure(crystal, []), SHARE)
-    assert len(pairs) == len(ends) == 0
+def test_bonds_that_nobody_named_are_not_restrained(crystal, guard, force_field):
+    """Neighbours in a metal look like bonds, and may part; nor is there a force unless it is asked for."""
+    guessed = MoleculeGuard.from_structure(crystal)
+    assert len(restrained_distances(guessed, SHARE)[0]) > 0
+    for topology, of_what, share in (
+        (structure_topology(crystal), guessed, SHARE),
+        (force_field.topology, guard, None),
+    ):
+        system = openmm.System()
+        add_restraints(system, topology, of_what, share)
+        assert system.getNumForces() == 0

@@ -74,9 +74,34 @@ def test_a_sampler_of_another_study_does_not_matter(study, results, tmp_path):
     assert list(read_measures(alone, tmp_path, [results])) == ["turned"]
 
 
-@pytest.mark.parametrize("content", [[], {}, {"format": 0, "samplers": {}}, {"format": 1}])
-def test_what_is_not_a_file_of_results(study, tmp_path, content):
+GOOD = {"format": 1, "measures": {}, "samplers": {}}
+PART = {"settings": {}, "seeds": {"3": {"generations": [{}], "covered": [], "crossings": []}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([], "was given; a group of settings is expected"),
+        ({}, "format is missing"),
+        (GOOD | {"format": 2}, "format: 2 was given; input should be 1"),
+        (GOOD | {"sampler": {}}, "unknown key sampler; did you mean samplers"),
+        (GOOD | {"samplers": {"plain": {}}}, "samplers.plain.settings is missing"),
+        (GOOD | {"samplers": {"plain": PART | {"seeds": {"three": {}}}}}, "samplers.plain.seeds.three"),
+        (GOOD | {"samplers": {"plain": PART | {"seeds": {"3": {"generations": []}}}}}, "seeds.3.generations"),
+    ],
+)
+def test_what_is_not_a_file_of_results(study, tmp_path, content, words):
     path = tmp_path / "other.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"other\.json: not the results of a study"):
+    with pytest.raises(InputError, match=rf"other\.json, results of a study: .*{words}"):
         read_measures(study, tmp_path, [path])
+
+
+def test_a_campaign_that_shall_go_on_is_not_in_the_file(study, studied, results, tmp_path):
+    """Its measures would stand for a longer one; the report shows them all the same."""
+    copy = shutil.copytree(studied, tmp_path / "runs")
+    longer = SamplerEntry(settings=study.samplers["plain"].settings | {"campaign.generations": 3})
+    more = study.model_copy(update={"samplers": study.samplers | {"plain": longer}})
+    _, tables, path = write_study_report(more, copy)
+    assert "| plain | 1 |" in tables.read_text()
+    assert list(json.loads(path.read_text())["samplers"]) == ["turned"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uqcv.active_learning.harvesting import Harvest
 from uqcv.active_learning.selection import HarvestSettings
@@ -53,46 +54,53 @@ class Cooler:
         """Return the harvest with cooled frames; one that does not stay whole is as it was.
 
         Where energies at rest have a ceiling, frames that would have been the next take the place of those above it.
-        With `harvest.fill` the lowest of these come back where there are too few.
+        These are left over, to be judged by the next potential; with `harvest.fill` the lowest come back where there
+        are too few.
         """
-        if not found.structures or not self.harvest.cooling:
+        wanted = len(found.structures)
+        if not wanted or not self.harvest.cooling:
             return found
-        ceiling = self.harvest.max_energy_at_rest
-        candidates = [*found.structures, *(found.left_over if ceiling is not None else [])]
-        looked_at = self._run(candidates, len(found.structures), title)
-        chosen = self._chosen([float(s.info[AT_REST]) for s in looked_at], len(found.structures))
-        left_over = found.left_over if ceiling is None else candidates[len(looked_at) :]
+        is_judged = self.harvest.max_energy_at_rest is not None
+        candidates = [*found.structures, *(found.left_over if is_judged else [])]
+        plan = self._plan(candidates, wanted)
+        cold = self._run(plan, title)
+        at_rest = np.array([float(frame.info[AT_REST]) for frame in cold])
+        chosen = self._chosen(at_rest, wanted)
+        others = [frame for k, frame in enumerate(candidates) if k not in chosen]
         return replace(
             found,
-            structures=[self._whole(candidates[k], looked_at[k]) for k in chosen],
-            left_over=left_over,
-            evaluations=(len(looked_at) + len(chosen)) * self._plan(candidates, 1).n_steps,
+            structures=[self._whole(candidates[k], cold[k]) for k in chosen],
+            left_over=others[: self.harvest.remember] if is_judged else found.left_over,
+            funnel=found.funnel.judged(len(cold), int((at_rest <= self.ceiling).sum()), len(chosen)),
+            evaluations=len(cold) * 2 * plan.n_steps,
         )
+
+    @property
+    def ceiling(self) -> float:
+        """Energy at rest up to which a frame is of interest, eV."""
+        above = self.harvest.max_energy_at_rest
+        return np.inf if above is None else self.minimum_energy + above
 
     def _plan(self, frames: Sequence[Structure], wanted: int) -> CoolingPlan:
         harvest, sampling = self.harvest, self.sampling
-        ceiling = np.inf if harvest.max_energy_at_rest is None else self.minimum_energy + harvest.max_energy_at_rest
         return CoolingPlan(
-            self.place, self.bundle, self.topology, tuple(frames), wanted, ceiling, harvest.cooling_temperature,
+            self.place, self.bundle, self.topology, tuple(frames), wanted, self.ceiling, harvest.cooling_temperature,
             harvest.cooling, sampling.time_step, self.seed, self.guard, sampling.restraint, sampling.hydrogen_mass,
             sampling.dtype, sampling.device, sampling.compiled,
         )  # fmt: skip
 
-    def _run(self, frames: Sequence[Structure], wanted: int, title: str) -> list[Structure]:
-        with progress(title, wanted) as update:
-            run_in_processes(cool, [self._plan(frames, wanted)], 1, lambda done, note: update(done, ""))
+    def _run(self, plan: CoolingPlan, title: str) -> list[Structure]:
+        with progress(title, plan.wanted) as update:
+            run_in_processes(cool, [plan], 1, lambda done, note: update(done, ""))
         found = read_structures(self.place)
         self.place.unlink()
         return found
 
-    def _chosen(self, at_rest: Sequence[float], wanted: int) -> list[int]:
+    def _chosen(self, at_rest: NDArray[np.float64], wanted: int) -> list[int]:
         """Return the frames that are low enough, in their order, and the lowest others if these shall fill up."""
-        ceiling = self._plan([], 1).ceiling
-        low = [k for k, energy in enumerate(at_rest) if energy <= ceiling]
-        if not self.harvest.fill:
-            return low
-        others = sorted(set(range(len(at_rest))) - set(low), key=lambda k: at_rest[k])
-        return low + others[: wanted - len(low)]
+        low = np.flatnonzero(at_rest <= self.ceiling).tolist()
+        others = [k for k in np.argsort(at_rest).tolist() if k not in low]
+        return low + (others[: wanted - len(low)] if self.harvest.fill else [])
 
     def _whole(self, before: Structure, after: Structure) -> Structure:
         problem = self.guard.problem(after.positions, after.cell)

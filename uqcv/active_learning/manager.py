@@ -94,10 +94,11 @@ class Campaign:
 
     @property
     def is_at_its_end(self) -> bool:
-        """Whether it has ended at a limit that is one under these settings too; a run would do nothing."""
+        """Whether it has ended at a limit that is one under these settings too, or found nothing new."""
         if not (self.state.finished and self.folder.facts.is_file()):
             return False
-        return self._limit(self.state.generation) is not None
+        number = self.state.generation
+        return self._limit(number) is not None or self.folder.generation(number).label_summary.is_file()
 
     def _generation(self, number: int, facts: Facts) -> None:
         work = Generation(self.config, self.folder, number, facts)

@@ -106,6 +106,10 @@ class Funnel:
         """Return the funnel with one more step."""
         return Funnel((*self.steps, (stage, int(left))))
 
+    def judged(self, looked_at: int, low: int, selected: int) -> Funnel:
+        """Return the funnel of a selection whose frames were brought to rest: as many as it took to find low ones."""
+        return Funnel(self.steps[:-1]).then("looked at", looked_at).then("low at rest", low).then("selected", selected)
+
     @property
     def left(self) -> dict[str, int]:
         """Stage name -> frames left after it."""

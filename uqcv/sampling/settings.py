@@ -111,7 +111,7 @@ class SamplingSettings(BaseModel):
         gt=0,
         lt=1,
         description="share of the way from the relaxed molecule to the limits of its bonds and angles beyond which "
-        "they are pulled back; null: never",
+        "they are pulled back, if the topology names its bonds; null: never",
     )
     processes: int | None = Field(None, ge=1, description="walkers at a time; null: one per core")
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of the dynamics' network")
@@ -148,6 +148,10 @@ class SamplingSettings(BaseModel):
         if not self.has_dynamics and self.restarts:
             raise ValueError(
                 f"restarts {self.restarts} with sampler {self.sampler}: a sampler with dynamics is expected"
+            )
+        if not self.has_dynamics and self.heating > 1:
+            raise ValueError(
+                f"heating {self.heating:g} with sampler {self.sampler}: a sampler with dynamics is expected"
             )
         if not self.has_dynamics and self.bias.template is not None:
             raise ValueError(

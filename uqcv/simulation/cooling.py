@@ -2,8 +2,8 @@
 
 A walker finds conformers by being hot. Labelled as they are, such frames teach a potential that what is new is
 strained, and few structures like them matter at the temperature one cares about. So a frame is brought to rest by
-dynamics with strong friction while its torsions are held: its energy then is that of the conformer. Where that is low
-enough, it is warmed again, and what is left is a thermal structure of the same conformer.
+dynamics with strong friction while its torsions are held: its energy then is that of the conformer, which may be too
+high to matter. Warmed again, it is a thermal structure of the same conformer.
 """
 
 from __future__ import annotations
@@ -84,16 +84,15 @@ class CoolingPlan:
 def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
     """Cool the frames of a plan, one after the other; a frame that blows up stays as it was.
 
-    There are as many as were looked at, those that are too high at rest. The info of each says its energy at rest, eV.
-    Like walkers, this needs a process of its own (see `run_walker`). `report` is called with the number of low ones.
+    As many are written as were looked at; the info of each says its energy at rest, eV. Like walkers, this needs a
+    process of its own (see `run_walker`). `report` is called with the number of those that were low enough.
     """
     torch.set_num_threads(1)  # as walkers do, whose compiled network serves here too
     topology = read_topology(plan.topology)
     system = bare_system(topology, plan.hydrogen_mass)
     torsions = [torsion.atoms for torsion in heavy_torsions(topology) if not torsion.is_amide]
     holder = _hold_torsions(system, torsions, plan.frames[0].is_periodic)
-    if plan.restraint is not None:
-        add_restraints(system, plan.guard, plan.restraint)
+    add_restraints(system, topology, plan.guard, plan.restraint)
     network = add_potential(
         system, topology, plan.bundle, getattr(torch, plan.dtype), plan.device, compiled=plan.compiled
     )
@@ -106,10 +105,9 @@ def cool(plan: CoolingPlan, report: Callable[[int], None]) -> None:
             _hold_at(holder, context, torsions, frame)
             at_rest = _after(context, frame, 0.0, plan.n_steps, plan.seed)
             energy = network.cv.evaluate(at_rest.positions, frame.cell if frame.is_periodic else None).energy
-            is_low = energy <= plan.ceiling
-            warm = _after(context, at_rest, plan.temperature, plan.n_steps, plan.seed + k) if is_low else at_rest
+            warm = _after(context, at_rest, plan.temperature, plan.n_steps, plan.seed + k)
             cooled.append(warm.with_info(**{AT_REST: energy}))
-            found += is_low
+            found += energy <= plan.ceiling
             report(found)
             if found == plan.wanted:
                 break

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 import openmm
 from numpy.typing import NDArray
+from openmm import app
 
 from uqcv.simulation.molecular_graph import ANGLE, BOND
+from uqcv.simulation.topology import topology_bonds
 from uqcv.simulation.validity import MoleculeGuard
 from uqcv.units import ANGSTROM_TO_NM, EV_TO_KJMOL
 
@@ -40,23 +42,25 @@ def restrained_distances(guard: MoleculeGuard, share: float) -> tuple[NDArray[np
     return guard.pairs[chosen], ends
 
 
-def add_restraints(system: openmm.System, guard: MoleculeGuard, share: float, group: int = 0) -> None:
+def add_restraints(system: openmm.System, topology: app.Topology, guard: MoleculeGuard, share: float | None) -> None:
     """Add the restraints to a `System`; see `restrained_distances` for where they begin.
 
     Parameters
     ----------
     system
         Gets one force, harmonic beyond the limits.
+    topology
+        Of the atoms. Without bonds in it there is no force: those that are guessed from distances, as in a metal, may
+        be meant to change.
     guard, share
-        As for `restrained_distances`.
-    group
-        Force group.
+        As for `restrained_distances`; None: there is no force either.
     """
+    if share is None or not topology_bonds(topology):
+        return
     force = openmm.CustomBondForce(ENERGY.format(k=FORCE_CONSTANT * EV_TO_KJMOL / ANGSTROM_TO_NM**2))
     for name in ("lower", "upper"):
         force.addPerBondParameter(name)
     for (first, second), ends in zip(*restrained_distances(guard, share), strict=True):
         force.addBond(int(first), int(second), (ends * ANGSTROM_TO_NM).tolist())
     force.setUsesPeriodicBoundaryConditions(bool(guard.pbc.any()))
-    force.setForceGroup(group)
     system.addForce(force)

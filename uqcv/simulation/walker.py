@@ -78,7 +78,7 @@ class WalkerPlan:
     validity
         Limits of bonds and contacts.
     restraint
-        Share of the way to these limits beyond which bonds and angles are pulled back, or None.
+        Share of the way to these limits beyond which the topology's bonds and their angles are pulled back, or None.
     dtype, device, compiled
         Of the network.
     fused
@@ -175,8 +175,7 @@ class _Walker:
         bonds = topology_bonds(topology)
         self._guard = MoleculeGuard.from_structure(plan.reference, bonds or None, plan.validity)
         system = bare_system(topology, plan.hydrogen_mass)
-        if plan.restraint is not None:
-            add_restraints(system, self._guard, plan.restraint)
+        add_restraints(system, topology, self._guard, plan.restraint)
         bundle = Bundle.load(plan.bundle)
         require_same({"model": bundle.short_hash}, {"model": plan.model}, str(plan.bundle))
         dtype = getattr(torch, plan.dtype)

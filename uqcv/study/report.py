@@ -16,9 +16,9 @@ from uqcv.errors import InputError
 from uqcv.files import atomic_path, write_text
 from uqcv.study.figures import figures
 from uqcv.study.oracle import BASIN_CEILING, reference_map
-from uqcv.study.results import RESULTS_FILE, write_results
-from uqcv.study.run import read_measures
-from uqcv.study.settings import StudySettings, campaigns
+from uqcv.study.results import RESULTS_FILE, Measured, read_results, write_results
+from uqcv.study.run import is_complete, read_measures
+from uqcv.study.settings import Item, StudySettings, campaigns
 from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, labels_needed, outcome
 
 Titled = dict[str, tuple[list[str], Rows]]
@@ -66,8 +66,17 @@ def write_study_report(study: StudySettings, folder: Path, results: Sequence[Pat
         sections += [Section("Figures", "\n".join(drawn(figure, caption) for _, caption, figure in drawings))]
     sections += [Section("Settings", preformatted(yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)))]
     write_text(folder / "tables.md", _markdown(tables))
-    write_results(study, items, samplers, folder / RESULTS_FILE)
+    write_results(study, items, _complete(study, items, samplers, results), folder / RESULTS_FILE)
     return [write_page(folder / "report.html", study.name, sections), folder / "tables.md", folder / RESULTS_FILE]
+
+
+def _complete(study: StudySettings, items: Sequence[Item], samplers: Samplers, results: Sequence[Path]) -> Measured:
+    """Return what stands for whole campaigns: those that have ended here, and those of files of results."""
+    whole = read_results(study, items, results)
+    for item in items:
+        if is_complete(item, study):
+            whole.setdefault(item.sampler, {})[item.seed] = dict(samplers[item.sampler][item.seed])
+    return {name: dict(sorted(whole[name].items())) for name in samplers if name in whole}
 
 
 def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled:

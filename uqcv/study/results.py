@@ -4,19 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from uqcv.active_learning.manager import WITHOUT_EFFECT
 from uqcv.config import Config
 from uqcv.errors import InputError
-from uqcv.files import MEND, digest, read_json, write_json
-from uqcv.settings_input import first_difference
+from uqcv.files import digest, read_json, write_json
+from uqcv.settings_input import first_difference, validated
 from uqcv.study.settings import Item, StudySettings
 
 RESULTS_FILE = "results.json"
-FORMAT = 1
 AGAIN = "leave the file out, or measure with these settings again"
 Measured = dict[str, dict[int, dict[str, Any]]]
+
+
+class MeasuredCampaign(BaseModel):
+    """What `measure_campaign` gives; what else stands there is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    generations: list[dict[str, Any]] = Field(min_length=1, description="a row for each potential")
+    covered: list[int] = Field(description="relevant bins that hold a frame after each label")
+    crossings: list[float | None] = Field(description="ps until minima were first visited")
+
+
+class MeasuredSampler(BaseModel):
+    """Campaigns of one sampler."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: dict[str, Any] = Field(description="of all of them, see `portable`")
+    seeds: dict[int, MeasuredCampaign] = Field(description="seed -> measures")
+
+
+class Results(BaseModel):
+    """The content of a file of results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = Field(description="version of the file's form")
+    measures: dict[str, Any] = Field(description="what was measured")
+    samplers: dict[str, MeasuredSampler] = Field(description="name -> campaigns")
 
 
 def write_results(
@@ -31,7 +61,7 @@ def write_results(
     items
         Its campaigns.
     measured
-        Sampler -> seed -> measures.
+        Those that have run as far as they shall: sampler -> seed -> measures.
     path
         The file.
     """
@@ -40,8 +70,7 @@ def write_results(
         name: {"settings": settings[name], "seeds": {str(seed): m for seed, m in seeds.items()}}
         for name, seeds in measured.items()
     }
-    content = {"format": FORMAT, "measures": study.measures.model_dump(mode="json"), "samplers": samplers}
-    write_json(path, content)
+    write_json(path, {"format": 1, "measures": study.measures.model_dump(mode="json"), "samplers": samplers})
 
 
 def read_results(study: StudySettings, items: Sequence[Item], paths: Sequence[Path]) -> Measured:
@@ -55,14 +84,12 @@ def read_results(study: StudySettings, items: Sequence[Item], paths: Sequence[Pa
     wanted = {item.sampler: portable(item.config) for item in items}
     found: Measured = {}
     for path in paths:
-        content = read_json(path)
-        if not isinstance(content, dict) or content.get("format") != FORMAT or "samplers" not in content:
-            raise InputError(f"{path}: not the results of a study (format {FORMAT}); {MEND}")
-        _require_same(content["measures"], study.measures.model_dump(mode="json"), f"{path}: measures")
-        for name, part in content["samplers"].items():
-            if name in wanted:
-                _require_same(part["settings"], wanted[name], f"{path}: sampler {name}")
-                found.setdefault(name, {}).update({int(seed): m for seed, m in part["seeds"].items()})
+        results: Results = validated(Results, read_json(path), f"{path}, results of a study")
+        _require_same(results.measures, study.measures.model_dump(mode="json"), f"{path}: measures")
+        for name in results.samplers.keys() & wanted.keys():
+            part = results.samplers[name]
+            _require_same(part.settings, wanted[name], f"{path}: sampler {name}")
+            found.setdefault(name, {}).update({seed: m.model_dump() for seed, m in part.seeds.items()})
     return found
 
 

@@ -153,6 +153,11 @@ def _measure_item(item: Item, progress: Callable[[int], None], oracle: Oracle, s
     progress(1)
 
 
+def is_complete(item: Item, study: StudySettings) -> bool:
+    """Whether a campaign has run as far as it shall, and all of it is measured."""
+    return _is_finished(item) and is_measured(item.folder, study.measures)
+
+
 def read_measures(study: StudySettings, folder: Path, results: Sequence[Path] = ()) -> Measured:
     """Return the measures of all campaigns that have some: sampler -> seed -> what `measure_campaign` gave.
 
