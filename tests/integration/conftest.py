@@ -30,7 +30,7 @@ sampling:
   max_energy: 1000
   max_temperature_ratio: 100
   bias: {{pace: 10, wall_error: 1000}}
-harvest: {{quantile: 0, max_frames: 4, max_error: 1000, duplicate_tolerance: 0}}
+harvest: {{quantile: 0, max_frames: 4, max_error: 1000, duplicate_tolerance: 0, cooling: 5}}
 campaign: {{generations: 2, max_label_energy: 1000}}
 """
 

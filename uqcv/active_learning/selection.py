@@ -67,6 +67,7 @@ class HarvestSettings(BaseModel):
     cooling: float = Field(
         default=0.0,
         ge=0,
+        le=1e6,
         description="Time in which selected frames come to rest before they are labelled, torsions of heavy atoms but "
         "those of amides being held, and for which they are warmed again, fs; 0: they are labelled as they are",
     )
