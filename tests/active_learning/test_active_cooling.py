@@ -55,7 +55,7 @@ def test_frames_that_would_break_stay_as_they_were(cool, found, tmp_path):
 def test_without_a_ceiling_all_are_cooled(cool, found):
     cooled = cool(found, HarvestSettings(cooling=10.0))
     assert cooled.evaluations == 3 * 2 * 10
-    assert cooled.left_over is found.left_over
+    assert cooled.left_over is found.left_over and cooled.funnel is found.funnel
     for one, other in zip(cooled.structures, found.structures, strict=True):
         assert 0.01 < np.abs(one.positions - other.positions).max() < 2.0
         assert one.info == other.info | {AT_REST: one.info[AT_REST]}  # where it comes from

@@ -60,20 +60,25 @@ class Cooler:
         wanted = len(found.structures)
         if not wanted or not self.harvest.cooling:
             return found
-        is_judged = self.harvest.max_energy_at_rest is not None
-        candidates = [*found.structures, *(found.left_over if is_judged else [])]
-        plan = self._plan(candidates, wanted)
-        cold = self._run(plan, title)
+        if self.harvest.max_energy_at_rest is None:
+            return self._with(found, found.structures, self._run(found.structures, wanted, title), list(range(wanted)))
+        candidates = [*found.structures, *found.left_over]
+        cold = self._run(candidates, wanted, title)
         at_rest = np.array([float(frame.info[AT_REST]) for frame in cold])
         chosen = self._chosen(at_rest, wanted)
         others = [frame for k, frame in enumerate(candidates) if k not in chosen]
+        low = int((at_rest <= self.ceiling).sum())
         return replace(
-            found,
-            structures=[self._whole(candidates[k], cold[k]) for k in chosen],
-            left_over=others[: self.harvest.remember] if is_judged else found.left_over,
-            funnel=found.funnel.judged(len(cold), int((at_rest <= self.ceiling).sum()), len(chosen)),
-            evaluations=len(cold) * 2 * plan.n_steps,
+            self._with(found, candidates, cold, chosen),
+            left_over=others[: self.harvest.remember],
+            funnel=found.funnel.judged(len(cold), low, len(chosen)),
         )
+
+    def _with(
+        self, found: Harvest, frames: Sequence[Structure], cold: Sequence[Structure], chosen: Sequence[int]
+    ) -> Harvest:
+        structures = [self._whole(frames[k], cold[k]) for k in chosen]
+        return replace(found, structures=structures, evaluations=len(cold) * 2 * self._plan([], 1).n_steps)
 
     @property
     def ceiling(self) -> float:
@@ -89,9 +94,9 @@ class Cooler:
             sampling.dtype, sampling.device, sampling.compiled,
         )  # fmt: skip
 
-    def _run(self, plan: CoolingPlan, title: str) -> list[Structure]:
-        with progress(title, plan.wanted) as update:
-            run_in_processes(cool, [plan], 1, lambda done, note: update(done, ""))
+    def _run(self, frames: Sequence[Structure], wanted: int, title: str) -> list[Structure]:
+        with progress(title, wanted) as update:
+            run_in_processes(cool, [self._plan(frames, wanted)], 1, lambda done, note: update(done, ""))
         found = read_structures(self.place)
         self.place.unlink()
         return found
