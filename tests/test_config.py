@@ -196,6 +196,7 @@ def test_the_campaigns_of_alanine_dipeptide(root):
         "name", "initial.frames", "initial.held_out", "test.ramachandran_grid", "potential.n_features",
         "training.epochs", "training.warm_epochs", "sampling.walkers", "sampling.length", "sampling.compiled",
         "harvest.max_frames", "harvest.fill", "harvest.cooling", "harvest.max_error", "harvest.max_energy_at_rest",
+        "harvest.remember", "sampling.temperatures",
         "sampling.max_energy", "sampling.ceiling_error", "sampling.bias.height", "sampling.bias.sigma_ratio",
         "sampling.bias.bias_factor", "campaign.generations",
     }  # fmt: skip

@@ -34,7 +34,9 @@ def cool(tiny, guard, tmp_path):
     def run(found: Harvest, harvest: HarvestSettings, sampling: SamplingSettings = PLAIN) -> Harvest:
         bundle, place = tiny.folder.generation(0).bundle, tmp_path / "cooled.extxyz"
         lowest = Bundle.load(bundle).settings.lowest_energy
-        return Cooler(bundle, tiny.folder.topology, guard, lowest, harvest, sampling, place, 1).cooled(found)
+        return Cooler(
+            bundle, tiny.folder.topology, guard, lowest, harvest, harvest.highest_at_rest(0), sampling, place, 1,
+        ).cooled(found)  # fmt: skip
 
     return run
 
@@ -78,7 +80,7 @@ def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, lowest,
     funnel = Funnel().then("frames", 90).then("selected", 3)
     few = Harvest(found.structures, funnel, 0.0, {}, [*found.left_over][: 8 - len(found.structures)])
     ceiling = sorted(at_rest)[1] - lowest + 1e-6  # two of eight are low enough where three are wanted
-    cooled = cool(few, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling, fill=fill))
+    cooled = cool(few, HarvestSettings(cooling=10.0, max_energy_at_rest=(ceiling,), fill=fill))
     expected = sorted(at_rest)[: 3 if fill else 2]
     assert sorted(float(frame.info[AT_REST]) for frame in cooled.structures) == pytest.approx(expected, abs=1e-6)
     assert cooled.funnel.steps == (("frames", 90), ("looked at", 8), ("low at rest", 2), ("selected", len(expected)))
@@ -89,10 +91,10 @@ def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, lowest,
 def test_what_was_not_looked_at_is_left_over(cool, found, lowest):
     at_rest = energies_at_rest(cool, found)
     ceiling = max(at_rest) - lowest + 1e-3
-    cooled = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling))
+    cooled = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=(ceiling,)))
     assert len(cooled.structures) == 3 and len(cooled.left_over) == len(found.left_over)
     assert cooled.funnel.left == {"looked at": 3, "low at rest": 3, "selected": 3}
-    few = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=ceiling, remember=2))
+    few = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=(ceiling,), remember=2))
     assert len(few.left_over) == 2
 
 

@@ -86,7 +86,7 @@ def test_a_twisted_amide_is_nearer_than_a_turned_bond(molecule, force_field):
 
     amide, single = (next(t for t in torsions if t.is_amide == kind) for kind in (True, False))
     assert away(amide, 30.0) == pytest.approx(AMIDE_WEIGHT * away(single, 30.0))
-    assert away(amide, 180.0) > 0.9 * away(single, 30.0)
+    assert away(amide, 180.0) > away(single, 10.0), "cis and trans"
 
 
 @quick

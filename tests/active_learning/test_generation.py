@@ -233,7 +233,7 @@ def test_new_starts_are_cooled_as_what_is_labelled(copied, stage_of, monkeypatch
         return []
 
     monkeypatch.setattr(generation, "walk", walk)
-    stage_of(0, {"harvest.cooling": 5.0, "harvest.max_energy_at_rest": 1000.0}).sample()
+    stage_of(0, {"harvest.cooling": 5.0, "harvest.max_energy_at_rest": [1000.0]}).sample()
     assert len(chosen) == 2
     assert all(s.info["cooling_evaluations"] == 2 * 2 * 5 and AT_REST in s.info for s in chosen)
     assert not list(copied.generation(0).walkers.glob("cooled*"))

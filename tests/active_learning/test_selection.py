@@ -154,3 +154,13 @@ def test_filling_up_takes_no_copies():
     some = HarvestSettings(max_frames=5, duplicate_tolerance=0.1, fill=True)
     picked, funnel = select([0.0, 0.0, 2.0, 0.0, 0.0], frames, known, 1.0, some)
     assert picked.tolist() == [2, 4] and funnel.left["selected"] == 2
+
+
+def test_each_generation_has_its_ceiling_at_rest_and_later_ones_the_last():
+    settings = HarvestSettings(cooling=100.0, max_energy_at_rest=(0.3, 0.4))
+    assert [settings.highest_at_rest(generation) for generation in range(4)] == [0.3, 0.4, 0.4, 0.4]
+    assert HarvestSettings().highest_at_rest(2) == np.inf
+    with pytest.raises(ValidationError, match="greater than 0"):
+        HarvestSettings(cooling=100.0, max_energy_at_rest=(0.3, 0.0))
+    with pytest.raises(ValidationError, match=r"0\.3, 0\.4 with cooling 0"):
+        HarvestSettings(max_energy_at_rest=(0.3, 0.4))

@@ -56,7 +56,7 @@ CASES = (
          with_sampler(sampling__sampler="torsion_metadynamics", system__torsions=None)),
     Case("an end by coverage without a map", STUDY,
          with_sampler(system__free_energy=None, campaign__stop_at_coverage=0.9)),
-    Case("energies at rest of frames that move", STUDY, with_sampler(harvest__max_energy_at_rest=0.4)),
+    Case("energies at rest of frames that move", STUDY, with_sampler(harvest__max_energy_at_rest=[0.4])),
     Case("results that are not there", f"{STUDY} --results nowhere.json", study()),
     Case("a structure in place of results", f"{STUDY} --results topology.pdb", study()),
     Case("results of another kind", f"{STUDY} --results other.json", all_of(study(), written("other.json", "{}"))),

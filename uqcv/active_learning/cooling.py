@@ -32,7 +32,9 @@ class Cooler:
     minimum_energy
         Of the molecule, eV.
     harvest
-        How long, to which temperature, and which energies at rest are of interest.
+        How long, and to which temperature.
+    highest_at_rest
+        Energy at rest above the minimum up to which a frame is of interest, eV; infinite: any.
     sampling
         Time step, masses, device and precision.
     place
@@ -46,6 +48,7 @@ class Cooler:
     guard: MoleculeGuard
     minimum_energy: float
     harvest: HarvestSettings
+    highest_at_rest: float
     sampling: SamplingSettings
     place: Path
     seed: int
@@ -60,7 +63,7 @@ class Cooler:
         wanted = len(found.structures)
         if not wanted or not self.harvest.cooling:
             return found
-        if self.harvest.max_energy_at_rest is None:
+        if np.isinf(self.highest_at_rest):
             return self._with(found, found.structures, self._run(found.structures, wanted, title), list(range(wanted)))
         candidates = [*found.structures, *found.left_over]
         cold = self._run(candidates, wanted, title)
@@ -83,8 +86,7 @@ class Cooler:
     @property
     def ceiling(self) -> float:
         """Energy at rest up to which a frame is of interest, eV."""
-        above = self.harvest.max_energy_at_rest
-        return np.inf if above is None else self.minimum_energy + above
+        return self.minimum_energy + self.highest_at_rest
 
     def _plan(self, frames: Sequence[Structure], wanted: int) -> CoolingPlan:
         harvest, sampling = self.harvest, self.sampling

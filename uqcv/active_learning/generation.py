@@ -195,7 +195,8 @@ class Generation:
     def _cooler(self, folder: Path, settings: HarvestSettings) -> Cooler:
         return Cooler(
             self.paths.bundle, self.campaign.topology, self._guard(), self.facts.minimum_energy, settings,
-            self.config.sampling, folder / "cooled.extxyz", self._seed("cooling"),
+            settings.highest_at_rest(self.number), self.config.sampling, folder / "cooled.extxyz",
+            self._seed("cooling"),
         )  # fmt: skip
 
     def _candidates(self) -> list[Structure]:

@@ -6,7 +6,7 @@ Pure functions on arrays. `select` puts them in a row and keeps count of the fra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,11 +72,11 @@ class HarvestSettings(BaseModel):
         "those of amides being held, and for which they are warmed again, fs; 0: they are labelled as they are",
     )
     cooling_temperature: float = Field(default=300.0, gt=0, description="Temperature that they are warmed to, K")
-    max_energy_at_rest: float | None = Field(
-        default=None,
-        gt=0,
-        description="Predicted energy above the minimum up to which a frame that has come to rest is of interest, eV; "
-        "the next ones take the place of others; null: any",
+    max_energy_at_rest: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(),
+        description="Predicted energies above the minimum up to which a frame that has come to rest is of interest, in "
+        "the first generation, the second and so on, the last one in all others, eV; the next frames take the place of "
+        "those above; empty: any",
     )
     fill: bool = Field(
         default=False,
@@ -85,12 +85,20 @@ class HarvestSettings(BaseModel):
 
     @model_validator(mode="after")
     def _only_what_rests_is_judged(self) -> HarvestSettings:
-        if self.max_energy_at_rest is not None and not self.cooling:
+        if self.max_energy_at_rest and not self.cooling:
+            given = ", ".join(f"{energy:g}" for energy in self.max_energy_at_rest)
             raise ValueError(
-                f"max_energy_at_rest {self.max_energy_at_rest:g} with cooling 0: a time to come to rest is expected, "
-                "such as cooling=100"
+                f"max_energy_at_rest {given} with cooling 0: a time to come to rest is expected, such as cooling=100"
             )
         return self
+
+    def highest_at_rest(self, generation: int) -> float:
+        """Return the energy above the minimum up to which frames at rest are of interest in a generation, eV.
+
+        What a potential of few structures says of others is a guess, and the lowest ones are the safest to matter.
+        """
+        ceilings = self.max_energy_at_rest or (np.inf,)
+        return ceilings[min(generation, len(ceilings) - 1)]
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,10 @@ def harvest_walkers(
             model, frames, seen, guard, ceiling, sampling.bias.component, settings, update, heavy_torsions(atoms)
         )
     place = out.resolve().with_name(f".{out.name}.cooled.extxyz")
-    cooler = Cooler(bundle, topology, guard, model.settings.lowest_energy, settings, sampling, place, seed)
+    cooler = Cooler(
+        bundle, topology, guard, model.settings.lowest_energy, settings, settings.highest_at_rest(0), sampling, place,
+        seed,
+    )  # fmt: skip
     result = cooler.cooled(result)
     if result.structures:
         write_structures(out, result.structures)

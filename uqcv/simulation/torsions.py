@@ -152,17 +152,35 @@ class HeavyTorsion:
 def heavy_torsions(topology: app.Topology) -> list[HeavyTorsion]:
     """Return a torsion for each bond between heavy atoms that both have another heavy neighbour, in rings too.
 
-    Of several neighbours the first one counts: for the others all turns are the same.
+    Of several neighbours the one counts behind which most heavy atoms lie, as phi and psi follow the main chain: what a
+    turn moves. The angles to the others differ from it by a constant and by vibrations.
     """
     elements = [atom.element.symbol for atom in topology.atoms()]
     bonds = bond_pairs(topology)
     neighbours = _neighbours(len(elements), bonds)
     heavy = [{k for k in near if elements[k] != "H"} for near in neighbours]
-    return [
-        HeavyTorsion((min(heavy[a] - {b}), a, b, min(heavy[b] - {a})), _is_amide(a, b, elements, neighbours))
+    middles = [
+        (a, b)
         for a, b in sorted((min(bond), max(bond)) for bond in bonds)
         if b in heavy[a] and a in heavy[b] and len(heavy[a]) > 1 and len(heavy[b]) > 1
     ]
+    atoms = [(_main_neighbour(a, b, heavy), a, b, _main_neighbour(b, a, heavy)) for a, b in middles]
+    return [HeavyTorsion(four, _is_amide(four[1], four[2], elements, neighbours)) for four in atoms]
+
+
+def _main_neighbour(atom: int, other: int, heavy: list[set[int]]) -> int:
+    """Return the neighbour of `atom`, but for `other`, behind which most heavy atoms lie; of equals the first."""
+    behind = {k: len(_reached(k, atom, heavy)) for k in sorted(heavy[atom] - {other})}
+    return max(behind, key=lambda k: behind[k])
+
+
+def _reached(start: int, blocked: int, neighbours: list[set[int]]) -> set[int]:
+    """Return the atoms that are connected with `start` other than through `blocked`."""
+    found, fresh = {start}, {start}
+    while fresh:
+        fresh = set().union(*(neighbours[k] for k in fresh)) - found - {blocked}
+        found |= fresh
+    return found
 
 
 def _neighbours(n_atoms: int, bonds: Iterable[tuple[int, int]]) -> list[set[int]]:
