@@ -197,6 +197,7 @@ def test_the_campaigns_of_alanine_dipeptide(root):
         "training.epochs", "training.warm_epochs", "sampling.walkers", "sampling.length", "sampling.compiled",
         "harvest.max_frames", "harvest.fill", "harvest.cooling", "harvest.max_error", "harvest.max_energy_at_rest",
         "harvest.remember", "sampling.temperatures",
+        "training.energy_weights",
         "sampling.max_energy", "sampling.ceiling_error", "sampling.bias.height", "sampling.bias.sigma_ratio",
         "sampling.bias.bias_factor", "campaign.generations",
     }  # fmt: skip

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from uqcv.active_learning import generation
 from uqcv.active_learning.generation import Generation
@@ -61,6 +62,17 @@ def test_what_a_crash_left_beside_a_result_is_removed(copied, stage_of):
     work.train()
     work.sample()
     assert [path for path in leftovers if path.exists()] == []
+
+
+def test_energies_weigh_what_they_shall_in_a_generation(copied, stage_of):
+    potential = copied.generation(1).potential
+    found = []
+    for changes in ({}, {"training.energy_weights": [1.0, 50.0]}, {"training.energy_weight": 50.0}):
+        potential.unlink()
+        stage_of(1, changes).train()
+        found.append(load_potential(potential).state_dict())
+    plain, listed, heavy = (torch.cat([t.flatten() for t in one.values()]) for one in found)
+    assert torch.equal(listed, heavy) and not torch.equal(listed, plain)
 
 
 def test_the_first_data_are_the_initial_ones(copied):

@@ -237,3 +237,12 @@ def test_threads_are_chosen_for_training_and_given_back(fresh, data, monkeypatch
     during = []
     train(fresh(), *data, settings, seed=0, report=lambda *_: during.append(counts[-1]))
     assert during == [expected] and counts[-1] == given
+
+
+def test_each_generation_has_its_weight_of_energies_and_later_ones_the_last():
+    settings = TrainingSettings(energy_weights=(1.0, 20.0))
+    assert [settings.of_generation(number).energy_weight for number in range(4)] == [1.0, 20.0, 20.0, 20.0]
+    assert settings.of_generation(1) == TrainingSettings(energy_weight=20.0)
+    assert TrainingSettings(energy_weight=3.0).of_generation(5) == TrainingSettings(energy_weight=3.0)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        TrainingSettings(energy_weights=(1.0, -1.0))

@@ -89,7 +89,7 @@ class Generation:
             for k in range(needed.number):
                 of_member(self.paths.checkpoint, k).unlink(missing_ok=True)  # a run may have been killed just before
             return
-        warm, settings = self.number > 0, self.config.training
+        warm, settings = self.number > 0, self.config.training.of_generation(self.number)
         training = read_structures(self.paths.training, labelled=True)
         cores = training_cores(settings, len(training), warm)
         say(f"  training in {cores.processes} process(es) with {cores.threads} CPU thread(s) each")

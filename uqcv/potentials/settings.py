@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,6 +19,11 @@ class TrainingSettings(BaseModel):
     warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")
     weight_decay: float = Field(1e-5, ge=0, description="AdamW's decoupled weight decay")
     energy_weight: float = Field(1.0, ge=0, description="weight of (energy error per atom / eV)^2")
+    energy_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (),
+        description="energy_weight in the first generation of a campaign, the second and so on, the last one in all "
+        "others; empty: energy_weight in all",
+    )
     force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of the weights, per step")
     clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
@@ -39,6 +44,16 @@ class TrainingSettings(BaseModel):
     compiled: bool | Literal["auto"] = Field(
         "auto", description="compile the training step; auto: if it pays off, for molecules of at most 64 atoms"
     )
+
+    def of_generation(self, number: int) -> TrainingSettings:
+        """Return the settings of a generation of a campaign, from 0.
+
+        Energies of few structures say little of others, and a potential that must meet them gets worse at what it has
+        not seen; with many structures they put right what forces leave open: which conformer is how much higher.
+        """
+        weights = self.energy_weights or (self.energy_weight,)
+        weight = weights[min(number, len(weights) - 1)]
+        return self.model_copy(update={"energy_weight": weight, "energy_weights": ()})
 
     @model_validator(mode="after")
     def _processes_are_on_the_cpu(self) -> TrainingSettings:
