@@ -254,3 +254,10 @@ def test_coverage_ends_a_campaign_only_if_it_is_known(path, system, is_right):
 def test_a_share_is_a_share(path, share):
     with pytest.raises(InputError, match=r"campaign\.stop_at_coverage: .* was given"):
         load_config(path, {"campaign.stop_at_coverage": share})
+
+
+@pytest.mark.parametrize("key", ["sampling.temperatures", "harvest.max_energy_at_rest", "training.energy_weights"])
+def test_one_number_where_a_list_is_expected(root, key):
+    path = root / "systems" / "alanine_dipeptide" / "campaign.yaml"
+    with pytest.raises(InputError, match=rf"{key}: 0\.4 was given; a list is expected: values in brackets"):
+        load_config(path, {key: 0.4})

@@ -97,6 +97,8 @@ def _expected(problem: Any) -> str:
         return f"{problem['ctx']['discriminator']} must be one of {problem['ctx']['expected_tags']}"
     if problem["type"] == "string_pattern_mismatch":
         return "letters, digits, spaces and any of _ . + - are expected"
+    if problem["type"] == "tuple_type":
+        return "a list is expected: values in brackets, with commas between"
     return problem["msg"][0].lower() + problem["msg"][1:]
 
 

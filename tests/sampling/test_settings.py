@@ -22,6 +22,7 @@ def test_every_sampler_has_a_template_or_needs_none(root):
         {"walkers": 0},
         {"length": 0},
         {"temperatures": []},
+        {"temperatures": [600, 0]},
         {"time_step": -0.5},
         {"frame_interval": 0},
         {"max_temperature_ratio": 1},

@@ -75,8 +75,8 @@ class HarvestSettings(BaseModel):
     max_energy_at_rest: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(),
         description="Predicted energies above the minimum up to which a frame that has come to rest is of interest, in "
-        "the first generation, the second and so on, the last one in all others, eV; the next frames take the place of "
-        "those above; empty: any",
+        "the first generation (and `uqcv harvest`), the second and so on, the last one in all others, eV; the next "
+        "frames take the place of those above; empty: any",
     )
     fill: bool = Field(
         default=False,

@@ -77,6 +77,7 @@ def train_potential(
         What is to be fitted afterwards, which decides about outputs, loss and the number of networks.
     """
     require_device(settings.device, "training.device")
+    settings = settings.of_generation(0)  # a training by itself is a first one
     torch.set_num_threads(available_cores())
     frames = [read_structures(p, labelled=True) for p in (training, validation)]
     known = load_potential(start).elements if start else elements(frames[0] + frames[1])

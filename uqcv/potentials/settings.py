@@ -21,8 +21,8 @@ class TrainingSettings(BaseModel):
     energy_weight: float = Field(1.0, ge=0, description="weight of (energy error per atom / eV)^2")
     energy_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (),
-        description="energy_weight in the first generation of a campaign, the second and so on, the last one in all "
-        "others; empty: energy_weight in all",
+        description="energy_weight in the first generation (and in `uqcv train`), the second and so on, the last one "
+        "in all others; empty: energy_weight in all",
     )
     force_weight: float = Field(1.0, gt=0, description="weight of (force component error / (eV/Å))^2")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running mean of the weights, per step")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -75,7 +75,9 @@ class SamplingSettings(BaseModel):
     sampler: SamplerName = Field("metadynamics", description="strategy")
     walkers: int = Field(4, ge=1, le=10_000, description="number of walkers")
     length: float = Field(10000.0, gt=0, description="length of a walker, fs")
-    temperatures: tuple[float, ...] = Field((300.0,), min_length=1, description="of the walkers, in turn, K")
+    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (300.0,), min_length=1, description="of the walkers, in turn, K"
+    )
     heating: float = Field(
         1.0, ge=1, description="factor by which the temperatures rise from each generation to the next"
     )
