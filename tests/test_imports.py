@@ -25,7 +25,7 @@ LAYERS = (
     ("uqcv.colvars",),
     ("uqcv.potentials", "uqcv.uncertainty"),
     ("uqcv.structures", "uqcv.progress"),
-    ("uqcv.files", "uqcv.remote"),
+    ("uqcv.files", "uqcv.remote", "uqcv.forks"),
     ("uqcv.processes", "uqcv.folders", "uqcv.settings_input"),
     ("uqcv.units", "uqcv.errors", "uqcv.seeding"),
     ("uqcv",),

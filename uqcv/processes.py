@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from uqcv.errors import InputError, UqcvError, one_line
 
 SECONDS_BETWEEN_LOOKS = 0.1
+PATIENCE = 5.0  # seconds that a process has to end its own ones
 LONGEST_ERROR = 20_000  # characters; a pipe holds 64 kB
 
 
@@ -64,40 +65,63 @@ def run_in_processes(
     UqcvError
         That of the item that died first.
     """
-    pool = _Pool(function, n_processes, name)
-    try:
-        pool.run(list(items), report)
-    finally:
-        pool.kill()
+
+    def told(done: float, n_ended: int) -> None:
+        if report is not None:
+            report(done, f"{n_ended} of {len(items)} ended")
+
+    Pool(function, n_processes, name).run(items, told)
 
 
-class _Pool:
-    def __init__(self, function: Callable, n_processes: int, name: Callable[[Any], str] | None) -> None:
+class Pool:
+    """Processes that work on items, see `run_in_processes`.
+
+    Parameters
+    ----------
+    function, n_processes, name
+        See there.
+    method
+        How they begin: with nothing, or as copies of this one.
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        n_processes: int,
+        name: Callable[[Any], str] | None,
+        method: Literal["spawn", "fork"] = "spawn",
+    ) -> None:
         self._function, self._name = function, name
         self._n = max(1, n_processes)
-        self._spawn = multiprocessing.get_context("spawn")
+        self._context: Any = multiprocessing.get_context(method)
         self._waiting: list[Any] = []
         self._running: list[tuple[Any, Connection, Any, Any]] = []
         self._done = 0.0
         self._errors: list[UqcvError] = []
 
-    def run(self, items: list[Any], report: Callable[[float, str], None] | None) -> None:
+    def run(self, items: Sequence[Any], report: Callable[[float, int], None]) -> None:
+        """Work on all items; `report` is called with the sum of counts and the number of items that have ended."""
+        try:
+            self._run(list(items), report)
+        finally:
+            self._end()
+
+    def _run(self, items: list[Any], report: Callable[[float, int], None]) -> None:
         total, self._waiting = len(items), items
         while self._waiting or self._running:
             while self._waiting and len(self._running) < self._n:
                 self._start(self._waiting.pop(0))
             time.sleep(SECONDS_BETWEEN_LOOKS)
             self._collect()
-            if report is not None:
-                counts = sum(counter.value for _, _, counter, _ in self._running)
-                report(self._done + counts, f"{total - len(self._waiting) - len(self._running)} of {total} ended")
+            counts = sum(counter.value for _, _, counter, _ in self._running)
+            report(self._done + counts, total - len(self._waiting) - len(self._running))
         if self._errors:
             raise _all_in_one(self._errors)
 
     def _start(self, item: Any) -> None:
-        ours, theirs = self._spawn.Pipe(duplex=False)
-        counter = self._spawn.Value("q", 0, lock=False)
-        process = self._spawn.Process(target=_child, args=(self._function, item, theirs, counter, os.getpid()))
+        ours, theirs = self._context.Pipe(duplex=False)
+        counter = self._context.Value("q", 0, lock=False)
+        process = self._context.Process(target=_child, args=(self._function, item, theirs, counter, os.getpid()))
         with interrupt_ignored():
             process.start()
         theirs.close()
@@ -119,10 +143,12 @@ class _Pool:
         if self._running or self._waiting:
             print(f"uqcv: {named}; the others go on", file=sys.stderr)
 
-    def kill(self) -> None:
+    def _end(self) -> None:
         for process, _, _, _ in self._running:
+            process.terminate()
+        for process, _, _, _ in self._running:
+            process.join(PATIENCE)
             process.kill()
-        for process, _, _, _ in self._running:
             process.join()
 
 
@@ -182,6 +208,7 @@ def output_to(path: Path) -> Iterator[None]:
 
 
 def _child(function: Callable, item: Any, connection: Connection, counter: Any, parent: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # that of a process that this one is a copy of is not for it
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
     def progress(done: int) -> None:

@@ -64,13 +64,13 @@ def go_on(settings: Path, folder: Path) -> None:
         os._exit(0)
     theirs.close()
 
-    def run_in_processes(function: Callable, items: Sequence[Any], *_: object) -> None:
+    def run_in_forks(function: Callable, items: Sequence[Any], *_: object) -> None:
         for item in items:
             ours.send((function, item))
             if ours.recv():
                 raise UqcvError("a walker failed")
 
-    runner.run_in_processes = run_in_processes
+    runner.run_in_forks = run_in_forks
     with open(folder.with_suffix(".log"), "w") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)

@@ -48,7 +48,7 @@ def test_two_runs_are_one(plans):
     ],
 )
 def test_walkers_of_another_run_are_refused(change, words, plans, monkeypatch):
-    monkeypatch.setattr("uqcv.sampling.runner.run_in_processes", lambda *arguments: None)  # nothing may be run
+    monkeypatch.setattr("uqcv.sampling.runner.run_in_forks", lambda *arguments: None)  # nothing may be run
     for plan in plans:
         write_json(plan.folder / "plan.json", plan.identity())
         write_json(plan.folder / "end.json", {"reason": "finished", "completed": True, "steps": 1, "seconds": 1.0})
@@ -72,6 +72,34 @@ def test_an_end_that_says_something_else(tmp_path):
         read_end(tmp_path)
 
 
+@pytest.mark.slow  # compiles
+def test_walkers_in_copies_are_those_in_fresh_processes(bundle, site, frames, monkeypatch):
+    changes = {"sampler": "metadynamics", "compiled": True, "length": 100.0, "validity": ANYTHING_GOES}
+    settings = SETTINGS.model_copy(update=changes)
+    copied, fresh = (
+        plan_walkers(bundle, replace(site, folder=site.folder / name), frames[:2], settings, 3)
+        for name in ("copied", "fresh")
+    )
+    expected = run_walkers(copied, 1)
+    monkeypatch.setattr("uqcv.forks.CAN_FORK", False)
+    ends = run_walkers(fresh, 1)
+    assert [(end.reason, end.steps) for end in ends] == [(end.reason, end.steps) for end in expected]
+    for one, other in zip(copied, fresh, strict=True):
+        same_files(one.folder, other.folder)
+
+
+def same_files(one: Path, other: Path) -> None:
+    for name in ("frames.csv", "HILLS", "COLVAR", "trajectory.dcd"):
+        here, there = ((folder / name).read_bytes() for folder in (one, other))
+        assert here[276:] == there[276:], name  # the head of a DCD file holds the time of day
+
+
+def children(pid: int) -> list[int]:
+    """Numbers of the processes that multiprocessing started from another."""
+    numbers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(n) for n in numbers if "spawn_main" in Path(f"/proc/{n}/cmdline").read_text()]
+
+
 @pytest.mark.slow
 def test_a_walker_that_was_killed_goes_on_from_its_checkpoint(bundle, site, frames, alive):
     """Real processes, SIGKILL in the middle, metadynamics: the same frames, hills and COLVAR as without."""
@@ -93,8 +121,8 @@ def test_a_walker_that_was_killed_goes_on_from_its_checkpoint(bundle, site, fram
     process.start()
     folder = killed[0].folder
     wait_until(lambda: (folder / "frames.csv").is_file() and len((folder / "frames.csv").read_text().splitlines()) > 20)
-    (walker,) = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-                 if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]  # fmt: skip
+    (between,) = children(process.pid)
+    (walker,) = children(between)
     process.kill()
     process.join()
     wait_until(lambda: not alive(walker))
@@ -104,6 +132,4 @@ def test_a_walker_that_was_killed_goes_on_from_its_checkpoint(bundle, site, fram
     said = []
     ends = run_walkers(killed, 1, lambda done, note: said.append(done))
     assert (ends[0].reason, ends[0].steps) == (expected[0].reason, expected[0].steps)
-    for name in ("frames.csv", "HILLS", "COLVAR", "trajectory.dcd"):
-        one, other = ((plan[0].folder / name).read_bytes() for plan in (killed, whole))
-        assert one[276:] == other[276:], name  # the head of a DCD file holds the time of day
+    same_files(killed[0].folder, whole[0].folder)

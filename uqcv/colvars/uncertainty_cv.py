@@ -91,8 +91,7 @@ class UncertaintyCV:
         if self.is_complete:
             anywhere = Structure(self.numbers, np.zeros((len(self.numbers), 3)))
             self._molecule = complete_graph(anywhere, dtype).to(device)
-        cutoff = self._settings.potential.cutoff
-        self._neighbors = VerletList(self.numbers, self.pbc, cutoff, SKIN, dtype, device) if self._compiled else None
+        self._neighbors = self._new_neighbors()
         self._last: tuple[bytes, Evaluation] | None = None
         self.n_evaluations = 0
 
@@ -110,6 +109,11 @@ class UncertaintyCV:
         if self._compiled:
             return compiled_passes(network, self.is_complete, self.is_periodic)
         return AutogradPasses(network, self.is_periodic)
+
+    def _new_neighbors(self) -> VerletList | None:
+        if not self._compiled:
+            return None
+        return VerletList(self.numbers, self.pbc, self._settings.potential.cutoff, SKIN, self.dtype, self.device)
 
     def need_uncertainty(self) -> None:
         """Evaluate uncertainties too from here on, if that is not so already; it changes the compiled network."""
@@ -138,6 +142,11 @@ class UncertaintyCV:
             self._last = None  # its memory serves the next pass
             self._last = place, self._forward(positions, cell)
         return self._last[1]
+
+    def warm_up(self, positions: Array, cell: Array | None = None) -> None:
+        """Compile what a step needs, by taking one; nothing else of it is kept, on which rounding may depend."""
+        self.evaluate(positions, cell).forces()
+        self._last, self.n_evaluations, self._neighbors = None, 0, self._new_neighbors()
 
     def memory(self) -> dict[str, NDArray]:
         """Return what rounding depends on beside the positions: where the neighbour list was built."""

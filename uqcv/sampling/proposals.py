@@ -99,6 +99,9 @@ class ProposalPlan:
             "starts": digest(b"".join(s.positions.tobytes() for s in self.starts)),
         }
 
+    def prepare(self) -> None:
+        """Do nothing: what takes long is imported already."""
+
     def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
         """Propose all structures and write them as the trajectory of a walker."""
         begin = time.perf_counter()

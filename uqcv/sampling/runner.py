@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from uqcv.folders import remove_leftovers
+from uqcv.forks import run_in_forks
 from uqcv.processes import available_cores, run_in_processes
 from uqcv.simulation.checkpoint import remove_checkpoint
 from uqcv.simulation.identity import read_identity, require_same
@@ -26,6 +27,8 @@ class Plan(Protocol):
         Where those that share one bias keep it, or None.
     n_steps
         How much it is, for progress.
+    device
+        Of the network.
     """
 
     @property
@@ -37,8 +40,15 @@ class Plan(Protocol):
     @property
     def n_steps(self) -> int: ...  # noqa: D102
 
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
     def identity(self) -> dict[str, Any]:
         """Return what its result depends on."""
+        ...
+
+    def prepare(self) -> None:
+        """Load and compile what others of its kind need too, for processes that begin as copies of this one."""
         ...
 
     def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
@@ -87,8 +97,15 @@ def run_walkers(
             open_plans.append(plan)
             _tidy(plan)
     sharing = sum(plan.shared_folder is not None for plan in plans)
-    run_in_processes(_run, open_plans, n_processes or max(sharing, available_cores()), report, _name)
+    _run_all(open_plans, n_processes or max(sharing, available_cores()), report)
     return [read_end(plan.folder) for plan in plans]
+
+
+def _run_all(plans: Sequence[Plan], n: int, report: Callable[[float, str], None] | None) -> None:
+    if all(plan.device == "cpu" for plan in plans):
+        run_in_forks(_run, plans, n, _prepare, report, _name)
+    else:  # no copy of a process may use a GPU that it has used
+        run_in_processes(_run, plans, n, report, _name)
 
 
 def _tidy(plan: Plan) -> None:
@@ -101,12 +118,21 @@ def _tidy(plan: Plan) -> None:
         shutil.rmtree(plan.folder, ignore_errors=True)
 
 
+def _prepare(plan: Plan) -> None:
+    _one_thread()
+    plan.prepare()
+
+
 def _run(plan: Plan, progress: Callable[[int], None]) -> None:
-    # Imported here, in the walker's own process: each engine starts with one thread of its own.
+    _one_thread()
+    plan.run(progress)
+
+
+def _one_thread() -> None:
+    # Imported here, in a process for walkers: each engine starts with one thread of its own.
     import torch
 
     torch.set_num_threads(1)
-    plan.run(progress)
 
 
 def _name(plan: Plan) -> str:

@@ -17,6 +17,7 @@ from openmm import app, unit
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
+from uqcv.colvars.uncertainty_cv import shared_cv
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
 from uqcv.files import digest, write_json, write_text
 from uqcv.folders import sync_files
@@ -136,6 +137,14 @@ class WalkerPlan:
             "start": digest(start.tobytes()),
             **self.summary(),
         }
+
+    def prepare(self) -> None:
+        """Load and compile the network, which others that walk with it find in a copy of this process."""
+        if not self.compiled:
+            return
+        bundle, dtype = Bundle.load(self.bundle), getattr(torch, self.dtype)
+        cv = shared_cv(bundle, self.start.numbers.tolist(), self.start.pbc.tolist(), dtype, self.device, True)
+        cv.warm_up(self.start.positions, self.start.cell)
 
     def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
         """Run the walker in the current process; see `run_walker`."""

@@ -53,16 +53,18 @@ def run_study(
     InputError
         If the folder holds another study, results are of other settings, or a campaign cannot be.
     """
-    items, n = campaigns(study, folder, only), processes or available_cores()
-    elsewhere = read_results(study, campaigns(study, folder), results)
-    items = [item for item in items if item.seed not in elsewhere.get(item.sampler, {})]
+    everything, n = campaigns(study, folder), processes or available_cores()
+    elsewhere = read_results(study, everything, results)
+    chosen = campaigns(study, folder, only)
+    items = [item for item in chosen if item.seed not in elsewhere.get(item.sampler, {})]
     if not items:
         return
     with locked(folder):
         _require_same(study, folder)
-        _require_possible(campaigns(study, folder), items)
+        _require_possible(everything, items)
         write_json(folder / STUDY_FILE, study.model_dump(mode="json"))
-        oracle = make_oracle(items[0].config, study.measures, folder / "reference")
+        # Of the study's first campaign, whichever run here, so that parts of a study are measured by the same frames.
+        oracle = make_oracle(everything[0].config, study.measures, folder / "reference")
         unfinished = [item for item in items if not _is_finished(item)]
         _run_firsts(unfinished, folder, n)
         try:
