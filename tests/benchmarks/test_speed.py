@@ -7,26 +7,18 @@ import pytest
 from rich.console import Console
 
 from uqcv.benchmarks import speed
-from uqcv.benchmarks.cases import Case
 from uqcv.benchmarks.methods import METHODS, Conditions, Starter
 from uqcv.benchmarks.tables import PARTS, plain, save_plot, speed_table, training_table
 from uqcv.errors import InputError
 from uqcv.potentials.passes import AutogradPasses
 from uqcv.potentials.settings import TrainingSettings
-from uqcv.structures import Structure, read_structures, write_structures
+from uqcv.structures import Structure, read_structures
 
 ROWS = [
     {"system": "a", "atoms": n, "method": m, "ms_per_step": t * n, "spread": 0.1, "parts": {}, "peak_memory": 0.5}
     for n in (22, 100)
     for m, t in (("plain-compiled", 1.0), ("fused", 1.1))
 ]
-
-
-@pytest.fixture
-def case(bundle, frames, topology_path, tmp_path) -> Case:
-    write_structures(tmp_path / "training.extxyz", frames[:6])
-    saved = bundle.save(tmp_path / "bundle")
-    return Case("molecule", frames[0], topology_path, saved, tmp_path / "training.extxyz", 0.5)
 
 
 def test_methods_side_by_side(case, monkeypatch, tmp_path):

@@ -25,6 +25,18 @@ def test_a_benchmark_that_cannot_be(refused, arguments, words, tmp_path):
     assert not (tmp_path / "speed.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--molecule", "none.pdb"), "none.pdb: no such PDB"),
+        (("--out", "."), ".: a folder was given; a file to write is expected"),
+    ],
+)
+def test_walkers_that_cannot_be_started(refused, arguments, words, tmp_path):
+    assert words in refused("benchmark", "walkers", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_lists_the_uncertainties_that_there_are():
     assert METHODS.split(", ") == list(settings.METHODS)
 

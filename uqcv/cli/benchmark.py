@@ -48,6 +48,29 @@ def speed(
     print(f"{out} and {save_plot(result['rows'], out.with_suffix('.png'))}, seed {seed}")
 
 
+def walkers(
+    out: Annotated[Path, path_option("--out", "-o", help="JSON to write")] = Path("walkers.json"),
+    folder: Annotated[Path, path_option(help="keeps the potential, which is trained once")] = Path("runs/speed"),
+    number: Annotated[int, typer.Option("--walkers", min=1, help="as many at a time as there are cores")] = 8,
+    turns: Annotated[int, typer.Option(min=1, help="turns of each way; medians are over turns")] = 5,
+    molecule: Annotated[Path | None, path_option(help="PDB that amber14 knows; default: alanine dipeptide")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of everything")] = 0,
+) -> None:
+    """Time the start of walkers as copies of one process, as in a campaign, and each by itself, side by side."""
+    from rich.console import Console
+
+    from uqcv.benchmarks.cases import MOLECULE
+    from uqcv.benchmarks.walkers import benchmark_walkers, walkers_table
+    from uqcv.files import write_json
+    from uqcv.folders import require_writable
+
+    require_writable(out)
+    result = benchmark_walkers(folder, molecule or MOLECULE, number, turns, seed)
+    write_json(out, result)
+    Console().print(walkers_table(result["rows"]))
+    print(f"{out}, seed {seed}")
+
+
 def uq(
     data: Annotated[list[Path], path_argument("labelled extxyz, or .npz of rMD17; together they are the domain")],
     out: Out = Path("runs/uq"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from uqcv.cli.benchmark import speed, uq
+from uqcv.cli.benchmark import speed, uq, walkers
 from uqcv.cli.campaign import report, run, status
 from uqcv.cli.model import evaluate, export, fit, train
 from uqcv.cli.reference import free_energy, reference_sample
@@ -45,6 +45,7 @@ app.add_typer(reference_app, name="reference")
 
 benchmark_app = typer.Typer(help="What uqcv costs on this machine, measured side by side.", no_args_is_help=True)
 benchmark_app.command("speed")(speed)
+benchmark_app.command("walkers")(walkers)
 benchmark_app.command("uq")(uq)
 app.add_typer(benchmark_app, name="benchmark")
 

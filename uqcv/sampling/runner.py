@@ -61,6 +61,7 @@ def run_walkers(
     n_processes: int | None,
     report: Callable[[float, str], None] | None = None,
     new_bias: bool = False,
+    copies: bool = True,
 ) -> list[WalkerEnd]:
     """Run every walker that has not ended yet; return how all of them ended.
 
@@ -77,6 +78,8 @@ def run_walkers(
         Called with the steps done by all.
     new_bias
         Whether all begin anew, whatever is there.
+    copies
+        Whether those on the CPU begin as copies of one process, which takes less time and changes nothing else.
 
     Raises
     ------
@@ -97,15 +100,12 @@ def run_walkers(
             open_plans.append(plan)
             _tidy(plan)
     sharing = sum(plan.shared_folder is not None for plan in plans)
-    _run_all(open_plans, n_processes or max(sharing, available_cores()), report)
+    n = n_processes or max(sharing, available_cores())
+    if copies and all(plan.device == "cpu" for plan in open_plans):  # no copy may use a GPU that was used before
+        run_in_forks(_run, open_plans, n, _prepare, report, _name)
+    else:
+        run_in_processes(_run, open_plans, n, report, _name)
     return [read_end(plan.folder) for plan in plans]
-
-
-def _run_all(plans: Sequence[Plan], n: int, report: Callable[[float, str], None] | None) -> None:
-    if all(plan.device == "cpu" for plan in plans):
-        run_in_forks(_run, plans, n, _prepare, report, _name)
-    else:  # no copy of a process may use a GPU that it has used
-        run_in_processes(_run, plans, n, report, _name)
 
 
 def _tidy(plan: Plan) -> None:
