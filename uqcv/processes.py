@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import multiprocessing
 import os
 import resource
@@ -94,6 +96,7 @@ class Pool:
         self._function, self._name = function, name
         self._n = max(1, n_processes)
         self._context: Any = multiprocessing.get_context(method)
+        self._is_copying = method == "fork"
         self._waiting: list[Any] = []
         self._running: list[tuple[Any, Connection, Any, Any]] = []
         self._done = 0.0
@@ -120,12 +123,17 @@ class Pool:
 
     def _start(self, item: Any) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
-        counter = self._context.Value("q", 0, lock=False)
+        counter = self._counter()
         process = self._context.Process(target=_child, args=(self._function, item, theirs, counter, os.getpid()))
         with interrupt_ignored():
             process.start()
         theirs.close()
         self._running.append((process, ours, counter, item))
+
+    def _counter(self) -> Any:
+        if self._is_copying:  # they share memory as it is; a Value asks for a file, on a disk that may be full
+            return ctypes.c_int64.from_buffer(mmap.mmap(-1, 8))
+        return self._context.Value("q", 0, lock=False)
 
     def _collect(self) -> None:
         for entry in [e for e in self._running if not e[0].is_alive()]:
