@@ -68,6 +68,7 @@ def test_what_is_done_is_not_done_again(compared, plan, monkeypatch):
     assert seconds < after == looking
 
 
+@pytest.mark.slow  # goes on with a comparison three times
 def test_what_is_damaged_is_named_and_made_again(compared, plan):
     folder, results = compared
     methods, networks = (folder / "train-8" / "seed-0" / name for name in ("methods", "networks"))
