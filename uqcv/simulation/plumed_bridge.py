@@ -11,6 +11,7 @@ the same PLUMED again, whatever actions are in the input (plumed2 issues 37 and 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,9 @@ class PlumedBridge:
         text, self._axes = watched(text)
         self._on_axes = np.zeros(len(self._axes))
         with stderr_to(log):
-            self._plumed = load_kernel()
-            self.command: Callable[..., Any] = self._plumed.cmd
+            plumed = load_kernel()
+            self.command: Callable[..., Any] = plumed.cmd
+            self._finalize = weakref.finalize(self, plumed.finalize)  # at the end of Python at the latest
             self._start(text, time_step, temperature, log)
 
     def _start(self, text: str, time_step: float, temperature: float, log: Path | None) -> None:
@@ -295,6 +297,6 @@ class PlumedBridge:
             try:
                 self.commit()
             finally:
-                self._plumed.finalize()
+                self._finalize()
                 if self._diary is not None:
                     self._diary.close()
