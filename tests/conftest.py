@@ -8,6 +8,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
+from xdist.scheduler import LoadScopeScheduling
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export, module_name
@@ -43,6 +44,19 @@ UNCERTAINTY = UncertaintySettings(
     pooling=PoolingSettings(transform="log", atoms="heavy", sharpness=4.0, local_radius=3.0),
     calibration=CalibrationSettings(coverage=0.9),
 )
+# Files of these folders share what takes long to make, so one process takes them all.
+TOGETHER = ("tests/active_learning/", "tests/benchmarks/uq/", "tests/study/")
+
+
+class FilesTogether(LoadScopeScheduling):
+    """Hands files to the processes of pytest-xdist, and folders whose files share fixtures as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::")[0])
+
+
+def pytest_xdist_make_scheduler(config, log) -> LoadScopeScheduling:
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(autouse=True)

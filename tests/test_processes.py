@@ -18,7 +18,7 @@ from pathlib import Path
 from uqcv.forks import run_in_forks
 from uqcv.processes import run_in_processes
 
-def nothing(path):
+def nothing():
     pass
 
 def wait(path, progress):
@@ -35,7 +35,7 @@ if __name__ == "__main__":
 """
 
 
-def nothing(item) -> None:
+def nothing() -> None:
     """Prepare nothing."""
 
 

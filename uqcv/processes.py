@@ -22,6 +22,7 @@ from uqcv.errors import InputError, UqcvError, one_line
 
 SECONDS_BETWEEN_LOOKS = 0.1
 PATIENCE = 5.0  # seconds that a process has to end its own ones
+spent_by_others: dict[str, float] = {}  # core seconds of children that have not ended, as they told
 LONGEST_ERROR = 20_000  # characters; a pipe holds 64 kB
 
 
@@ -31,9 +32,12 @@ def available_cores() -> int:
 
 
 def core_seconds() -> float:
-    """Return the time of all cores that this process and its children that have ended have used, s."""
+    """Return the time of all cores that this process and its children have used, s.
+
+    Of those that have not ended, it is what they told (see `uqcv.forks`).
+    """
     parts = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(part.ru_utime + part.ru_stime for part in parts)
+    return sum(part.ru_utime + part.ru_stime for part in parts) + sum(spent_by_others.values())
 
 
 def run_in_processes(

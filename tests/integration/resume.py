@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+import uqcv.active_learning.cooling
 import uqcv.active_learning.manager
 import uqcv.analysis.plots
 import uqcv.analysis.report
@@ -70,7 +71,7 @@ def go_on(settings: Path, folder: Path) -> None:
             if ours.recv():
                 raise UqcvError("a walker failed")
 
-    runner.run_in_forks = run_in_forks
+    runner.run_in_forks = uqcv.active_learning.cooling.run_in_forks = run_in_forks
     with open(folder.with_suffix(".log"), "w") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)

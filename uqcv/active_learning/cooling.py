@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uqcv.active_learning.harvesting import Harvest
 from uqcv.active_learning.selection import HarvestSettings
-from uqcv.processes import run_in_processes
+from uqcv.forks import run_in_forks
 from uqcv.progress import progress
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.simulation.cooling import AT_REST, CoolingPlan, cool
@@ -98,7 +98,8 @@ class Cooler:
 
     def _run(self, frames: Sequence[Structure], wanted: int, title: str) -> list[Structure]:
         with progress(title, wanted) as update:
-            run_in_processes(cool, [self._plan(frames, wanted)], 1, lambda done, note: update(done, ""))
+            plan = self._plan(frames, wanted)
+            run_in_forks(cool, [plan], 1, plan.preparation, lambda done, note: update(done, ""))
         found = read_structures(self.place)
         self.place.unlink()
         return found

@@ -22,6 +22,7 @@ from uqcv.config import Config
 from uqcv.errors import InputError
 from uqcv.files import read_yaml
 from uqcv.folders import remove_leftovers
+from uqcv.forks import prepared_once
 from uqcv.processes import available_cores, core_seconds
 from uqcv.progress import say
 from uqcv.settings_input import first_difference
@@ -111,11 +112,10 @@ class Campaign:
         ]
         if is_last is None:
             stages += [("sample", work.sample), ("harvest", work.harvest), ("label", self._label_of(work))]
-        for name, stage in stages:
-            self._move(number, name)
-            start, used = time.perf_counter(), core_seconds()
-            stage()
-            work.note_time(name, time.perf_counter() - start, core_seconds() - used)
+        with prepared_once():  # walkers, and what cools their frames, need the same network
+            for name, stage in stages:
+                self._move(number, name)
+                _timed(work, name, stage)
         if is_last is not None:
             self._move(number, "done", finished=True, reason=is_last)
         elif not work.label_count():
@@ -158,3 +158,9 @@ class Campaign:
             self.state.at(generation, stage), labels=labels, finished=finished, reason=reason, seed=self.config.seed
         )
         self.state.save(self.folder.state)
+
+
+def _timed(work: Generation, name: str, stage: Callable[[], None]) -> None:
+    start, used = time.perf_counter(), core_seconds()
+    stage()
+    work.note_time(name, time.perf_counter() - start, core_seconds() - used)

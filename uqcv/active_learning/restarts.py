@@ -9,6 +9,7 @@ import numpy as np
 
 from uqcv.active_learning.harvesting import read_frames
 from uqcv.colvars.bundle import Bundle
+from uqcv.forks import prepared_once
 from uqcv.progress import Update, progress
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.settings import SamplingSettings
@@ -60,7 +61,7 @@ def walk(
     part = settings.model_copy(update={"length": settings.length / (settings.restarts + 1)})
     plans = plan_walkers(bundle, site, starts, part, seed)
     steps, frames, used = sum(plan.n_steps for plan in plans), list[Structure](), list(starts)
-    with progress(f"{title}{len(plans)} walkers", steps * (settings.restarts + 1)) as update:
+    with prepared_once(), progress(f"{title}{len(plans)} walkers", steps * (settings.restarts + 1)) as update:
         ends = run_walkers(plans, settings.processes, update, new_bias)
         for k in range(1, settings.restarts + 1):
             frames += [frame for plan in plans for frame in read_frames(plan.folder, site.topology)]

@@ -22,6 +22,7 @@ from uqcv.sampling.coordinates import AtomDisplacements, Coordinates, TorsionDis
 from uqcv.sampling.settings import ProposalSettings, ProposerName, SamplerName
 from uqcv.simulation.frame_files import TRAJECTORY_FILE
 from uqcv.simulation.identity import require_same
+from uqcv.simulation.load_network import LoadNetwork, preparation
 from uqcv.simulation.topology import Topology, read_topology
 from uqcv.simulation.torsions import RotatableBond, rotatable_bonds
 from uqcv.simulation.trajectory import write_dcd
@@ -99,8 +100,10 @@ class ProposalPlan:
             "starts": digest(b"".join(s.positions.tobytes() for s in self.starts)),
         }
 
-    def prepare(self) -> None:
-        """Do nothing: what takes long is imported already."""
+    @property
+    def preparation(self) -> LoadNetwork | None:
+        """No more than imports: structures are evaluated in batches, by a network that is not compiled."""
+        return preparation(self.bundle, self.dtype, self.device, False, self.starts[0])
 
     def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
         """Propose all structures and write them as the trajectory of a walker."""

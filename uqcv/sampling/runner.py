@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from uqcv.folders import remove_leftovers
-from uqcv.forks import run_in_forks
-from uqcv.processes import available_cores, run_in_processes
+from uqcv.forks import Preparation, run_in_forks
+from uqcv.processes import available_cores
 from uqcv.simulation.checkpoint import remove_checkpoint
 from uqcv.simulation.identity import read_identity, require_same
 from uqcv.simulation.walker import CHECKPOINT_FILE, PLAN_FILE
@@ -47,8 +47,9 @@ class Plan(Protocol):
         """Return what its result depends on."""
         ...
 
-    def prepare(self) -> None:
-        """Load and compile what others of its kind need too, for processes that begin as copies of this one."""
+    @property
+    def preparation(self) -> Preparation | None:
+        """What loads what others of its kind need too, if processes can begin as copies of one that has."""
         ...
 
     def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
@@ -92,35 +93,26 @@ def run_walkers(
                 shutil.rmtree(folder, ignore_errors=True)
         elif (plan.folder / PLAN_FILE).is_file():
             require_same(read_identity(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))
-    open_plans = []
-    for plan in plans:
-        if (plan.folder / END_FILE).is_file():
-            remove_checkpoint(plan.folder / CHECKPOINT_FILE)  # a walker may have been killed just before it would
-        else:
-            open_plans.append(plan)
-            _tidy(plan)
+        _tidy(plan)
+    open_plans = [plan for plan in plans if not (plan.folder / END_FILE).is_file()]
     sharing = sum(plan.shared_folder is not None for plan in plans)
     n = n_processes or max(sharing, available_cores())
-    if copies and all(plan.device == "cpu" for plan in open_plans):  # no copy may use a GPU that was used before
-        run_in_forks(_run, open_plans, n, _prepare, report, _name)
-    else:
-        run_in_processes(_run, open_plans, n, report, _name)
+    prepare = open_plans[0].preparation if copies and open_plans else None
+    run_in_forks(_run, open_plans, n, prepare, report, _name)
     return [read_end(plan.folder) for plan in plans]
 
 
 def _tidy(plan: Plan) -> None:
-    """Remove what a walker that was killed cannot go on with."""
+    """Remove what one that has ended does not need, and what one that was killed cannot go on with."""
+    if (plan.folder / END_FILE).is_file():
+        remove_checkpoint(plan.folder / CHECKPOINT_FILE)  # it may have been killed just before it would
+        return
     if plan.shared_folder is not None:
         remove_leftovers(plan.shared_folder)
     if (plan.folder / CHECKPOINT_FILE).is_file():
         remove_leftovers(plan.folder)
     else:
         shutil.rmtree(plan.folder, ignore_errors=True)
-
-
-def _prepare(plan: Plan) -> None:
-    _one_thread()
-    plan.prepare()
 
 
 def _run(plan: Plan, progress: Callable[[int], None]) -> None:

@@ -20,6 +20,7 @@ from openmm import unit
 from uqcv.simulation.contexts import own_errors
 from uqcv.simulation.dynamics import langevin_context
 from uqcv.simulation.forces import add_potential, bare_system
+from uqcv.simulation.load_network import LoadNetwork, preparation
 from uqcv.simulation.restraints import add_restraints
 from uqcv.simulation.topology import read_topology
 from uqcv.simulation.torsions import Torsion, heavy_torsions, torsion_angle
@@ -74,6 +75,11 @@ class CoolingPlan:
     dtype: str = "float32"
     device: str = "cpu"
     compiled: bool = False
+
+    @property
+    def preparation(self) -> LoadNetwork | None:
+        """As that of the walkers which found the frames, so that one process serves all."""
+        return preparation(self.bundle, self.dtype, self.device, self.compiled, self.frames[0])
 
     @property
     def n_steps(self) -> int:

@@ -17,7 +17,6 @@ from openmm import app, unit
 
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.export import export
-from uqcv.colvars.uncertainty_cv import shared_cv
 from uqcv.errors import BrokenStructureError, InputError, UqcvError
 from uqcv.files import digest, write_json, write_text
 from uqcv.folders import sync_files
@@ -28,6 +27,7 @@ from uqcv.simulation.force_functions import NetworkForce, PlumedForce
 from uqcv.simulation.forces import Fused, add_plumed, add_potential, bare_system
 from uqcv.simulation.frame_files import FRAMES_FILE, TRAJECTORY_FILE, FrameFiles
 from uqcv.simulation.identity import require_same
+from uqcv.simulation.load_network import LoadNetwork, preparation
 from uqcv.simulation.plumed_input import without_remarks
 from uqcv.simulation.restraints import add_restraints
 from uqcv.simulation.topology import read_topology, topology_bonds
@@ -138,13 +138,10 @@ class WalkerPlan:
             **self.summary(),
         }
 
-    def prepare(self) -> None:
-        """Load and compile the network, which others that walk with it find in a copy of this process."""
-        if not self.compiled:
-            return
-        bundle, dtype = Bundle.load(self.bundle), getattr(torch, self.dtype)
-        cv = shared_cv(bundle, self.start.numbers.tolist(), self.start.pbc.tolist(), dtype, self.device, True)
-        cv.warm_up(self.start.positions, self.start.cell)
+    @property
+    def preparation(self) -> LoadNetwork | None:
+        """What others that walk with this network need too."""
+        return preparation(self.bundle, self.dtype, self.device, self.compiled, self.start)
 
     def run(self, report: Callable[[int], None] | None = None) -> WalkerEnd:
         """Run the walker in the current process; see `run_walker`."""

@@ -14,6 +14,7 @@ from uqcv.analysis.ramachandran import ramachandran_angles
 from uqcv.colvars.bundle import Bundle
 from uqcv.config import Config
 from uqcv.files import read_json, write_json
+from uqcv.forks import prepared_once
 from uqcv.sampling.runner import run_walkers
 from uqcv.sampling.strategies import Site, plan_walkers
 from uqcv.seeding import derive_seed
@@ -54,9 +55,10 @@ def measure_stability(
     path = folder / MEASURES_FILE
     measures = read_json(path)
     if "stability" not in measures:
-        measures["stability"] = {
-            f"{t:g}": _share(folder, config, settings, starts, t) for t in settings.stability_temperatures
-        }
+        with prepared_once():
+            measures["stability"] = {
+                f"{t:g}": _share(folder, config, settings, starts, t) for t in settings.stability_temperatures
+            }
         write_json(path, measures)
     return dict(measures["stability"])
 
