@@ -106,6 +106,16 @@ def test_after_an_error_a_new_process_is_prepared(bad, error, paths):
     assert first != second
 
 
+def test_one_that_died_while_it_was_kept_is_replaced(paths):
+    with prepared_once():
+        run_in_forks(note, paths[:1], 1, Prepare("a"))
+        first = int(noted(paths[:1])[0][1].split()[0])
+        os.kill(first, signal.SIGKILL)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        run_in_forks(note, paths[1:2], 1, Prepare("a"))
+    assert noted(paths[1:2])[0][1] != f"{first} a"
+
+
 def test_what_copies_compute_is_counted_while_their_process_stays(paths):
     with prepared_once():
         run_in_forks(note, paths[:1], 1, Prepare("a"))

@@ -99,9 +99,14 @@ class _Prepared:
             self._process.start()
         theirs.close()
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
     def run(self, work: _Work, report: Callable[[float, str], None] | None) -> None:
         self._done.value = self._ended.value = 0
-        self._connection.send(work)
+        with suppress(BrokenPipeError):  # `_answer` says that it has ended
+            self._connection.send(work)
         while not self._connection.poll(SECONDS_BETWEEN_LOOKS) and self._process.is_alive():
             self._tell(work, report)
         error, spent_by_others[self._process.name] = self._answer()
@@ -138,12 +143,12 @@ class _Kept:
         self._process: _Prepared | None = None
 
     def take(self, prepare: Preparation) -> _Prepared:
-        process, self._process = self._process, None
-        if process is not None and process.prepare == prepare:
-            return process
-        if process is not None:
-            process.end()
-        return _Prepared(prepare)
+        process = self._process
+        if process is None or process.prepare != prepare or not process.is_alive:
+            self.end()
+            process = _Prepared(prepare)
+        self._process = None
+        return process
 
     def give_back(self, process: _Prepared) -> None:
         self._process = process
@@ -151,9 +156,9 @@ class _Kept:
             self.end()
 
     def end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.end()
+        if self._process is not None:
+            self._process.end()
+            self._process = None
 
 
 _kept = _Kept()
