@@ -165,8 +165,6 @@ _kept = _Kept()
 
 
 def _serve(prepare: Preparation, connection: Connection, counters: tuple[Any, Any], parent: int) -> None:
-    # Whoever ends this process wants its copies to end too, before it is gone.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     with suppress(Exception):
         prepare()
@@ -176,11 +174,22 @@ def _serve(prepare: Preparation, connection: Connection, counters: tuple[Any, An
 
     while work := _received(connection):
         try:
-            Pool(work.function, work.n_processes, work.name, "fork").run(work.items, count)
+            with _copies_end_first():
+                Pool(work.function, work.n_processes, work.name, "fork").run(work.items, count)
         except Exception as error:
             connection.send((portable(error), core_seconds()))
         else:
             connection.send((None, core_seconds()))
+
+
+@contextmanager
+def _copies_end_first() -> Iterator[None]:
+    """Within, whoever ends this process ends its copies too, before it is gone; without any it may go at once."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _received(connection: Connection) -> _Work | None:

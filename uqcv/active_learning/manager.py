@@ -104,24 +104,25 @@ class Campaign:
     def _generation(self, number: int, facts: Facts) -> None:
         work = Generation(self.config, self.folder, number, facts)
         is_last = self._limit(number)
-        stages: list[tuple[str, Callable[[], None]]] = [
-            ("data", work.gather),
-            ("train", work.train),
-            ("fit", work.fit),
-            ("evaluate", work.evaluate),
-        ]
+        self._stages(work, data=work.gather, train=work.train, fit=work.fit, evaluate=work.evaluate)
         if is_last is None:
-            stages += [("sample", work.sample), ("harvest", work.harvest), ("label", self._label_of(work))]
-        with prepared_once():  # walkers, and what cools their frames, need the same network
-            for name, stage in stages:
-                self._move(number, name)
-                _timed(work, name, stage)
+            with prepared_once():  # walkers, and what cools their frames, need the same network
+                self._stages(work, sample=work.sample, harvest=work.harvest)
+            self._stages(work, label=self._label_of(work))
         if is_last is not None:
             self._move(number, "done", finished=True, reason=is_last)
         elif not work.label_count():
             self._move(number, "done", finished=True, reason="the uncertainty finds nothing new")
         else:
             self._move(number + 1, "data")
+
+    def _stages(self, work: Generation, **stages: Callable[[], None]) -> None:
+        """Go through stages, and keep how long each took."""
+        for name, stage in stages.items():
+            self._move(work.number, name)
+            start, used = time.perf_counter(), core_seconds()
+            stage()
+            work.note_time(name, time.perf_counter() - start, core_seconds() - used)
 
     def _limit(self, number: int) -> str | None:
         """Return why this generation is the last, or None."""
@@ -158,9 +159,3 @@ class Campaign:
             self.state.at(generation, stage), labels=labels, finished=finished, reason=reason, seed=self.config.seed
         )
         self.state.save(self.folder.state)
-
-
-def _timed(work: Generation, name: str, stage: Callable[[], None]) -> None:
-    start, used = time.perf_counter(), core_seconds()
-    stage()
-    work.note_time(name, time.perf_counter() - start, core_seconds() - used)

@@ -27,8 +27,6 @@ class Plan(Protocol):
         Where those that share one bias keep it, or None.
     n_steps
         How much it is, for progress.
-    device
-        Of the network.
     """
 
     @property
@@ -39,9 +37,6 @@ class Plan(Protocol):
 
     @property
     def n_steps(self) -> int: ...  # noqa: D102
-
-    @property
-    def device(self) -> str: ...  # noqa: D102
 
     def identity(self) -> dict[str, Any]:
         """Return what its result depends on."""
@@ -93,6 +88,7 @@ def run_walkers(
                 shutil.rmtree(folder, ignore_errors=True)
         elif (plan.folder / PLAN_FILE).is_file():
             require_same(read_identity(plan.folder / PLAN_FILE), plan.identity(), str(plan.folder))
+    for plan in plans:
         _tidy(plan)
     open_plans = [plan for plan in plans if not (plan.folder / END_FILE).is_file()]
     sharing = sum(plan.shared_folder is not None for plan in plans)

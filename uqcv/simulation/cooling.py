@@ -78,7 +78,7 @@ class CoolingPlan:
 
     @property
     def preparation(self) -> LoadNetwork | None:
-        """As that of the walkers which found the frames, so that one process serves all."""
+        """As that of walkers with dynamics that found the frames, so that one process serves all."""
         return preparation(self.bundle, self.dtype, self.device, self.compiled, self.frames[0])
 
     @property

@@ -14,7 +14,7 @@ from uqcv.structures import Structure
 
 @dataclass(frozen=True)
 class LoadNetwork:
-    """Loads the network that walkers of a bundle share, and compiles it if they do; two that are equal do the same.
+    """Loads the network that walkers share, and compiles it if they do; for one system, equal ones do the same.
 
     Attributes
     ----------
