@@ -30,7 +30,7 @@ from uqcv.units import ANGSTROM_TO_NM, NM_TO_ANGSTROM
 
 FRICTION = 0.05  # 1/fs: heat is gone after some 20 fs
 AT_REST = "energy_at_rest"  # eV, in the info of a frame
-TORSION_CONSTANT = 1000.0  # kJ/mol: a held torsion trembles by 3 degrees at 300 K
+TORSION_CONSTANT = 4000.0  # kJ/mol: a held torsion trembles by 2 degrees at 500 K
 
 
 @dataclass(frozen=True)
