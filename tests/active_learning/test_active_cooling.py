@@ -1,6 +1,7 @@
 """Selected frames are cooled if that is asked for, and stay as they were if that would break them."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from uqcv.active_learning.selection import Funnel, HarvestSettings
 from uqcv.active_learning.state import CampaignFolder
 from uqcv.colvars.bundle import Bundle
 from uqcv.files import read_json
+from uqcv.forks import prepared_once
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.simulation.cooling import AT_REST
 from uqcv.structures import read_structures
@@ -20,19 +22,31 @@ from uqcv.structures import read_structures
 PLAIN = SamplingSettings(compiled=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module", autouse=True)
+def one_process():
+    """What cools is prepared once for all tests of this file, as it is once for a generation."""
+    with prepared_once():
+        yield
+
+
+@pytest.fixture(scope="module")
 def found(tiny) -> Harvest:
     """What the first generation of the tiny campaign selected, and what it left over."""
     paths = tiny.folder.generation(0)
     return Harvest(read_structures(paths.selected), Funnel(), 0.0, {}, read_structures(paths.left_over))
 
 
-@pytest.fixture
-def cool(tiny, guard, tmp_path):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cooling") / "cooled.extxyz"
+
+
+@pytest.fixture(scope="module")
+def cool(tiny, guard, place):
     """A harvest, cooled by the first potential of the tiny campaign."""
 
     def run(found: Harvest, harvest: HarvestSettings, sampling: SamplingSettings = PLAIN) -> Harvest:
-        bundle, place = tiny.folder.generation(0).bundle, tmp_path / "cooled.extxyz"
+        bundle = tiny.folder.generation(0).bundle
         lowest = Bundle.load(bundle).settings.lowest_energy
         return Cooler(
             bundle, tiny.folder.topology, guard, lowest, harvest, harvest.highest_at_rest(0), sampling, place, 1,
@@ -47,11 +61,11 @@ def test_nothing_happens_unless_it_is_asked_for(cool, found):
     assert cool(empty, HarvestSettings(cooling=10.0)) is empty
 
 
-def test_frames_that_would_break_stay_as_they_were(cool, found, tmp_path):
+def test_frames_that_would_break_stay_as_they_were(cool, found, place):
     cooled = cool(found, HarvestSettings(cooling=10.0), PLAIN.model_copy(update={"time_step": 1e30}))
     for one, other in zip(cooled.structures, found.structures, strict=True):
         np.testing.assert_allclose(one.positions, other.positions, atol=1e-7)
-    assert not list(tmp_path.iterdir())
+    assert not list(place.parent.iterdir())
 
 
 def test_without_a_ceiling_all_are_cooled(cool, found):
@@ -68,15 +82,15 @@ def lowest(tiny) -> float:
     return Bundle.load(tiny.folder.generation(0).bundle).settings.lowest_energy
 
 
-def energies_at_rest(cool, found: Harvest) -> list[float]:
-    """Of the first eight candidates."""
+@pytest.fixture(scope="module")
+def at_rest(cool, found) -> list[float]:
+    """Energies of the first eight candidates, eV."""
     first = Harvest([*found.structures, *found.left_over][:8], Funnel(), 0.0, {})
     return [float(frame.info[AT_REST]) for frame in cool(first, HarvestSettings(cooling=10.0)).structures]
 
 
 @pytest.mark.parametrize("fill", [False, True])
-def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, lowest, fill):
-    at_rest = energies_at_rest(cool, found)
+def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, at_rest, lowest, fill):
     funnel = Funnel().then("frames", 90).then("selected", 3)
     few = Harvest(found.structures, funnel, 0.0, {}, [*found.left_over][: 8 - len(found.structures)])
     ceiling = sorted(at_rest)[1] - lowest + 1e-6  # two of eight are low enough where three are wanted
@@ -88,8 +102,7 @@ def test_the_next_take_the_place_of_those_that_are_too_high(cool, found, lowest,
     assert cooled.evaluations == 8 * 2 * 10
 
 
-def test_what_was_not_looked_at_is_left_over(cool, found, lowest):
-    at_rest = energies_at_rest(cool, found)
+def test_what_was_not_looked_at_is_left_over(cool, found, at_rest, lowest):
     ceiling = max(at_rest) - lowest + 1e-3
     cooled = cool(found, HarvestSettings(cooling=10.0, max_energy_at_rest=(ceiling,)))
     assert len(cooled.structures) == 3 and len(cooled.left_over) == len(found.left_over)
