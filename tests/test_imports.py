@@ -24,7 +24,7 @@ LAYERS = (
     ("uqcv.simulation",),
     ("uqcv.colvars",),
     ("uqcv.potentials", "uqcv.uncertainty"),
-    ("uqcv.structures", "uqcv.progress"),
+    ("uqcv.structures", "uqcv.progress", "uqcv.input_files"),
     ("uqcv.files", "uqcv.remote", "uqcv.forks"),
     ("uqcv.processes", "uqcv.folders", "uqcv.settings_input"),
     ("uqcv.units", "uqcv.errors", "uqcv.seeding"),

@@ -67,7 +67,7 @@ def guard(force_field, topology_path) -> MoleculeGuard:
 @pytest.fixture(scope="session")
 def files_of() -> Callable[[Path], dict[str, tuple[int, int]]]:
     """Time of change and size of each result; not of what notes that a campaign was started again."""
-    notes = {"state.json", "config.yaml", "seconds.json", "core_seconds.json", ".lock"}
+    notes = {"state.json", "config.yaml", "seconds.json", "core_seconds.json", "input_files.json", ".lock"}
 
     def look(folder: Path) -> dict[str, tuple[int, int]]:
         paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in notes]

@@ -104,6 +104,22 @@ def test_other_settings_in_the_same_folder(copied, make_config, files_of, change
     assert files_of(copied.path) == before and copied.config.read_text() == config
 
 
+def test_files_count_by_what_they_hold(copied, make_config, topology_path, tmp_path):
+    """A campaign goes on with settings that lie elsewhere; not with another topology."""
+    moved = tmp_path / "moved.pdb"
+    shutil.copyfile(topology_path, moved)
+    there = {"system.topology": str(moved), "reference.topology": str(moved)}
+    assert Campaign(make_config(there), copied.path).run().finished
+    assert str(moved) in copied.config.read_text() and str(moved) in copied.input_files.read_text()
+    moved.write_text("REMARK another one\n" + moved.read_text())
+    with pytest.raises(InputError, match=r"holds a campaign with another system\.topology; give another --out"):
+        Campaign(make_config(there), copied.path)
+    copied.input_files.unlink()  # as in a campaign of an earlier version, whose files have paths only
+    Campaign(make_config(there), copied.path)
+    with pytest.raises(InputError, match=r"holds a campaign with another system\.topology; give another --out"):
+        Campaign(make_config(), copied.path)
+
+
 def test_a_setting_that_could_not_be_may_be_mended(make_config, tmp_path, topology_path):
     """Before anything was computed, another try is no other campaign."""
     with pytest.raises(InputError, match=r"nowhere\.pdb"):

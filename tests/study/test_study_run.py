@@ -14,7 +14,7 @@ from uqcv.structures import read_structures
 from uqcv.study import run
 from uqcv.study.report import write_study_report
 from uqcv.study.run import read_measures, run_study
-from uqcv.study.settings import SamplerEntry
+from uqcv.study.settings import SamplerEntry, load_study
 
 
 def test_campaigns_of_a_seed_begin_alike(studied):
@@ -79,6 +79,19 @@ def test_another_study_is_refused(study, studied):
         run_study(study, studied, only=("opes",))
 
 
+def test_a_study_goes_on_from_wherever_its_settings_lie(study_file, studied, tmp_path, monkeypatch):
+    there = shutil.copytree(study_file.parent, tmp_path / "moved") / study_file.name
+    copy = shutil.copytree(studied, tmp_path / "runs")
+    monkeypatch.setattr("uqcv.study.measures.evaluate_frames", None)  # nothing is made again
+    before = {p: p.stat().st_mtime_ns for p in copy.rglob("*.pt")}
+    run_study(load_study(there), copy)
+    assert {p: p.stat().st_mtime_ns for p in copy.rglob("*.pt")} == before
+    campaign = there.with_name("campaign.yaml")
+    campaign.write_text(campaign.read_text().replace("cutoff: 3.5", "cutoff: 4.5"))
+    with pytest.raises(InputError, match=r"holds a study with another campaign_settings\.potential\.cutoff; give"):
+        run_study(load_study(there), copy)
+
+
 def changed(study, sampler, **settings):
     """The study with other settings of a sampler."""
     entry = SamplerEntry(settings=study.samplers[sampler].settings | settings)
@@ -87,13 +100,13 @@ def changed(study, sampler, **settings):
 
 def test_other_settings_of_a_sampler_that_has_run_are_refused(study, studied):
     before = {p: p.stat().st_mtime_ns for p in studied.rglob("*") if p.is_file()}
-    other = changed(study, "plain", **{"sampling.length": 70.0})
+    other = changed(study, "plain", **{"sampling.length": 70.125})
     words = r"plain/seed-3 holds a campaign with another sampling\.length; give another --out, or remove it"
     for only in ((), ("turned",)):
         with pytest.raises(InputError, match=words):
             run_study(other, studied, only)
     assert {p: p.stat().st_mtime_ns for p in before} == before
-    assert "70" not in (studied / "study.json").read_text()
+    assert "70.125" not in (studied / "study.json").read_text()
 
 
 def test_campaigns_may_be_longer(study, studied, tmp_path, monkeypatch):

@@ -92,8 +92,6 @@ class Result:
 def try_case(case: Case, good: Path, folder: Path) -> Result:
     """Run a case in `folder`, which becomes a spoilt copy of `good`."""
     shutil.copytree(good, folder)
-    config = folder / "campaign" / "config.yaml"
-    config.write_text(config.read_text().replace(str(good), str(folder)))
     with chdir(folder):
         case.spoil()
         before = _contents(folder)

@@ -10,11 +10,16 @@ from .spoiling import all_of, cut, empty, folder_instead, garbage, gone, json_co
 
 STATUS, AGAIN = "uqcv status campaign", "uqcv run campaign.yaml -o campaign"
 STATE, CONFIG, FACTS = "campaign/state.json", "campaign/config.yaml", "campaign/reference/facts.json"
-GENERATION = "campaign/generation-00"
+GENERATION, INPUTS = "campaign/generation-00", "campaign/input_files.json"
 LOCK, HISTORY = "campaign/.lock", f"{GENERATION}/training/history.csv"
 JOURNAL = "out.extxyz.journal"
 # A run that is refused in the middle says so far it came.
-PROGRESS = ("campaign/state.json", "campaign/config.yaml", "campaign/generation-00/*seconds.json")
+PROGRESS = (STATE, CONFIG, INPUTS, "campaign/generation-00/*seconds.json")
+
+
+def _remark(name: str):
+    """Let a file say more than it did."""
+    return lambda: Path(name).write_text("REMARK of today\n" + Path(name).read_text())
 
 
 def _at_stage(stage: str, *without: str):
@@ -48,6 +53,8 @@ CASES = (
     Case("an empty `config.yaml`", AGAIN, empty(CONFIG)),
     Case("a campaign of another seed", f"{AGAIN} --seed 6"),
     Case("a campaign with another setting", f"{AGAIN} --set potential.cutoff=6"),
+    Case("a topology that is not that of then", AGAIN, _remark("topology.pdb")),
+    Case("an `input_files.json` that holds a list", AGAIN, written(INPUTS, "[]")),
     Case("another run is at work in the folder", AGAIN, written(LOCK, ""), under=another_run(LOCK)),
     Case("a `facts.json` cut in the middle", REPORT, cut(FACTS, 40)),
     Case("a `facts.json` without the minimum", AGAIN, written(FACTS, '{"torsions": {}}')),

@@ -23,6 +23,7 @@ from uqcv.errors import InputError
 from uqcv.files import read_yaml
 from uqcv.folders import remove_leftovers
 from uqcv.forks import prepared_once
+from uqcv.input_files import by_content, read_digests
 from uqcv.processes import available_cores, core_seconds
 from uqcv.progress import say
 from uqcv.settings_input import first_difference
@@ -61,6 +62,8 @@ class Campaign:
             return  # nothing was computed yet: a setting that could not be may be mended
         before = read_yaml(self.folder.config, "restore it from a copy, or give another --out")
         now = self.config.model_dump(mode="json")
+        if digests := read_digests(self.folder.input_files):
+            before, now = by_content(before, digests), by_content(now)
         for key in MAY_CHANGE:
             section, name = key.split(".")
             before.get(section, {}).pop(name, None)

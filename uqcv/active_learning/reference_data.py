@@ -12,6 +12,7 @@ from uqcv.active_learning.state import CampaignFolder
 from uqcv.config import Config, save_config
 from uqcv.errors import InputError
 from uqcv.files import read_json, write_json, write_text
+from uqcv.input_files import file_digests
 from uqcv.labeling.openmm_forcefield import OpenMMForceField
 from uqcv.labeling.ramachandran import uniform_ramachandran
 from uqcv.labeling.reference import ReferenceMethod
@@ -46,11 +47,12 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
         For files that do not fit one another.
     """
     if folder.facts.is_file():
-        save_config(config, folder.config)
-        return read_facts(folder.facts)
+        facts = read_facts(folder.facts)
+        _note(config, folder)
+        return facts
     begun = beginning(config)
     method, torsions = begun.method, begun.torsions
-    save_config(config, folder.config)  # nothing is written before all is known to be possible
+    _note(config, folder)  # nothing is written before all is known to be possible
     write_text(folder.topology, config.system.topology.read_text(encoding="utf-8"))
     if config.system.free_energy is not None:
         write_text(folder.free_energy, config.system.free_energy.read_text(encoding="utf-8"))
@@ -63,6 +65,12 @@ def prepare(config: Config, folder: CampaignFolder) -> Facts:
     free_energy = folder.free_energy.name if folder.free_energy.is_file() else None
     write_json(folder.facts, asdict(facts) | {"free_energy": free_energy})
     return facts
+
+
+def _note(config: Config, folder: CampaignFolder) -> None:
+    """Write settings, and what the files held that they name: the campaign goes on from wherever these are the same."""
+    save_config(config, folder.config)
+    write_json(folder.input_files, file_digests(config.model_dump()))
 
 
 def read_facts(path: Path) -> Facts:

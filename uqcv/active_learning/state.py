@@ -166,6 +166,11 @@ class CampaignFolder:
         return self.path / "config.yaml"
 
     @property
+    def input_files(self) -> Path:
+        """Digests of the files that settings name."""
+        return self.path / "input_files.json"
+
+    @property
     def state(self) -> Path:
         """The one file that says where the campaign stands."""
         return self.path / "state.json"

@@ -13,6 +13,7 @@ from uqcv.active_learning.manager import Campaign
 from uqcv.active_learning.selection import HarvestSettings
 from uqcv.active_learning.state import CampaignFolder, CampaignState
 from uqcv.config import CampaignSettings, Config
+from uqcv.input_files import by_content
 from uqcv.processes import output_to
 from uqcv.sampling.settings import SamplingSettings
 from uqcv.study.settings import Item
@@ -51,7 +52,7 @@ def firsts(items: Sequence[Item], folder: Path) -> list[First]:
 
 def first_of(item: Item, folder: Path) -> First:
     """Return the first generation that a campaign begins with; `folder` is that of the study."""
-    content = item.config.model_dump(mode="json", include=set(SECTIONS))
+    content = by_content(item.config.model_dump(mode="json", include=set(SECTIONS)))
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     # It never samples, and must be the same whichever of its campaigns is there when it is made or goes on.
     plain = SamplingSettings(sampler="unbiased", hydrogen_mass=None)

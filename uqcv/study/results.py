@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from uqcv.active_learning.manager import WITHOUT_EFFECT
 from uqcv.config import Config
 from uqcv.errors import InputError
-from uqcv.files import digest, read_json, write_json
+from uqcv.files import read_json, write_json
+from uqcv.input_files import by_content
 from uqcv.settings_input import first_difference, validated
 from uqcv.study.settings import Item, StudySettings
 
@@ -95,22 +96,12 @@ def read_results(study: StudySettings, items: Sequence[Item], paths: Sequence[Pa
 
 def portable(config: Config) -> dict[str, Any]:
     """Return the settings that decide what becomes of a campaign, but for its seed: files by what they hold."""
-    content: dict[str, Any] = _by_content(config.model_dump())
+    content: dict[str, Any] = by_content(config.model_dump())
     del content["seed"]
     for key in WITHOUT_EFFECT:
         section, name = key.split(".")
         del content[section][name]
     return content
-
-
-def _by_content(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _by_content(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_by_content(inner) for inner in value]
-    if isinstance(value, (Path, str)) and Path(value).is_absolute() and Path(value).is_file():
-        return f"SHA-256 {digest(Path(value).read_bytes())}"
-    return value
 
 
 def _require_same(before: Any, now: Any, source: str) -> None:

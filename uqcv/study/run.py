@@ -19,11 +19,12 @@ from uqcv.settings_input import first_difference
 from uqcv.study.first import begin, first_of, firsts, run_first
 from uqcv.study.measures import is_measured, measure_campaign
 from uqcv.study.oracle import Oracle, make_oracle
-from uqcv.study.results import Measured, read_results
-from uqcv.study.settings import Item, MeasureSettings, StudySettings, campaigns
+from uqcv.study.results import Measured, portable, read_results
+from uqcv.study.settings import Item, MeasureSettings, StudySettings, campaign_settings, campaigns
 from uqcv.study.stability import measure_stability, spread_starts
 
 STUDY_FILE = "study.json"
+CAMPAIGN_SETTINGS = "campaign_settings"  # in that file
 
 
 def run_study(
@@ -62,7 +63,7 @@ def run_study(
     with locked(folder):
         _require_same(study, folder)
         _require_possible(everything, items)
-        write_json(folder / STUDY_FILE, study.model_dump(mode="json"))
+        write_json(folder / STUDY_FILE, _noted(study))
         # Of the study's first campaign, whichever run here, so that parts of a study are measured by the same frames.
         oracle = make_oracle(everything[0].config, study.measures, folder / "reference")
         unfinished = [item for item in items if not _is_finished(item)]
@@ -80,8 +81,20 @@ def _require_same(study: StudySettings, folder: Path) -> None:
     path = folder / STUDY_FILE
     if not path.is_file():
         return
-    if different := first_difference(_fixed(read_json(path)), _fixed(study.model_dump(mode="json"))):
+    before, now = _fixed(read_json(path)), _fixed(_noted(study))
+    for content in (before, now):  # where the campaign's file lies does not matter if what it said is known
+        content.pop("campaign" if CAMPAIGN_SETTINGS in before else CAMPAIGN_SETTINGS, None)
+    if different := first_difference(before, now):
         raise InputError(f"{folder} holds a study with another {different}; give another --out")
+
+
+def _noted(study: StudySettings) -> dict[str, Any]:
+    """Return all settings of a study, and what decides about its campaigns: the same wherever their files lie."""
+    campaign = portable(campaign_settings(study))
+    for key in MAY_CHANGE:
+        section, name = key.split(".")
+        campaign[section].pop(name, None)
+    return study.model_dump(mode="json") | {CAMPAIGN_SETTINGS: campaign}
 
 
 def _fixed(content: dict[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,11 @@ def campaigns(study: StudySettings, folder: Path, only: tuple[str, ...] = ()) ->
     ]
 
 
+def campaign_settings(study: StudySettings) -> Config:
+    """Return what the campaigns of a study have in common, whatever their samplers and seeds."""
+    return load_config(study.campaign, ONE_CORE | study.settings)
+
+
 def _config(study: StudySettings, name: str, seed: int) -> Config:
     with about(f"sampler {name}"):
         own = study.samplers[name].settings
