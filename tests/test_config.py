@@ -197,7 +197,7 @@ def test_the_campaigns_of_alanine_dipeptide(root):
         "training.epochs", "training.warm_epochs", "sampling.walkers", "sampling.length", "sampling.compiled",
         "harvest.max_frames", "harvest.fill", "harvest.cooling", "harvest.max_error", "harvest.max_energy_at_rest",
         "harvest.remember", "sampling.temperatures",
-        "training.energy_weights",
+        "training.energy_weights", "training.generation_epochs",
         "sampling.max_energy", "sampling.ceiling_error", "sampling.bias.height", "sampling.bias.sigma_ratio",
         "sampling.bias.bias_factor", "campaign.generations",
     }  # fmt: skip
@@ -256,7 +256,10 @@ def test_a_share_is_a_share(path, share):
         load_config(path, {"campaign.stop_at_coverage": share})
 
 
-@pytest.mark.parametrize("key", ["sampling.temperatures", "harvest.max_energy_at_rest", "training.energy_weights"])
+LISTS = ("sampling.temperatures", "harvest.max_energy_at_rest", "training.energy_weights", "training.generation_epochs")
+
+
+@pytest.mark.parametrize("key", LISTS)
 def test_one_number_where_a_list_is_expected(root, key):
     path = root / "systems" / "alanine_dipeptide" / "campaign.yaml"
     with pytest.raises(InputError, match=rf"{key}: 0\.4 was given; a list is expected: values in brackets"):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from uqcv.errors import InputError
 from uqcv.files import write_text
+from uqcv.potentials.cores import n_epochs
 from uqcv.potentials.dataset import Dataset
 from uqcv.potentials.loss import loss_of, measure_errors
 from uqcv.potentials.settings import TrainingSettings
@@ -246,3 +247,13 @@ def test_each_generation_has_its_weight_of_energies_and_later_ones_the_last():
     assert TrainingSettings(energy_weight=3.0).of_generation(5) == TrainingSettings(energy_weight=3.0)
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         TrainingSettings(energy_weights=(1.0, -1.0))
+
+
+def test_each_generation_has_its_epochs_and_later_ones_the_last():
+    settings = TrainingSettings(generation_epochs=(60, 30, 90), warm_epochs=7)
+    assert [n_epochs(settings.of_generation(number), warm=number > 0) for number in range(5)] == [60, 30, 90, 90, 90]
+    assert n_epochs(settings.of_generation(0), warm=True) == 7, "of a training by itself, which goes on"
+    plain = TrainingSettings(epochs=5, warm_epochs=3)
+    assert [n_epochs(plain.of_generation(number), warm=number > 0) for number in range(3)] == [5, 3, 3]
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        TrainingSettings(generation_epochs=(60, 0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +15,11 @@ class TrainingSettings(BaseModel):
 
     epochs: int = Field(60, ge=1, description="passes over the data of a first training")
     warm_epochs: int = Field(40, ge=1, description="passes over the data when going on from an earlier potential")
+    generation_epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (),
+        description="passes over the data in the first generation of a campaign, the second and so on, the last one in "
+        "all others; empty: epochs, then warm_epochs",
+    )
     batch_size: int = Field(5, ge=1, description="structures per step")
     learning_rate: float = Field(4e-3, gt=0, description="peak learning rate")
     warm_learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of a warm start")
@@ -50,13 +56,23 @@ class TrainingSettings(BaseModel):
 
         Energies of few structures say little of others, and a potential that must meet them gets worse at what it has
         not seen; with many structures they put right what forces leave open: which conformer is how much higher.
+        That takes more epochs than forces need.
         """
         weights = self.energy_weights or (self.energy_weight,)
-        weight = weights[min(number, len(weights) - 1)]
-        return self.model_copy(update={"energy_weight": weight, "energy_weights": ()})
+        epochs = self.generation_epochs or (self.epochs, self.warm_epochs)
+        of_all = {"energy_weights": (), "generation_epochs": (), "epochs": epochs[0]}
+        own: dict[str, Any] = {"energy_weight": _of(number, weights)}
+        if number:
+            own["warm_epochs"] = _of(number, epochs)
+        return self.model_copy(update=of_all | own)
 
     @model_validator(mode="after")
     def _processes_are_on_the_cpu(self) -> TrainingSettings:
         if (self.processes or 1) > 1 and self.device != "cpu":
             raise ValueError(f"processes {self.processes} on {self.device}: only a CPU shares batches; leave it out")
         return self
+
+
+def _of(number: int, values: Sequence[float]) -> float:
+    """Return the value of a generation: the last one is that of all others."""
+    return values[min(number, len(values) - 1)]
