@@ -9,7 +9,7 @@ import pytest
 from uqcv.active_learning.evaluation import errors
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
-from uqcv.errors import InputError
+from uqcv.errors import InputError, UqcvError
 from uqcv.structures import read_structures
 from uqcv.study import run
 from uqcv.study.report import write_study_report
@@ -113,7 +113,7 @@ def test_campaigns_may_be_longer(study, studied, tmp_path, monkeypatch):
     """In one sampler or in all; what is to run is only noted here."""
     copy, ran = tmp_path / "runs", []
     shutil.copytree(studied, copy)
-    monkeypatch.setattr(run, "_run_campaigns", lambda items, *rest: ran.append([item.sampler for item in items]))
+    monkeypatch.setattr(run, "_complete", lambda items, *rest: ran.append([item.sampler for item in items]))
     longer = {"campaign.generations": 3}
     for other in (changed(study, "plain", **longer), study.model_copy(update={"settings": study.settings | longer})):
         run_study(other, copy)
@@ -125,7 +125,7 @@ def test_a_campaign_that_covers_enough_is_finished(study, studied, tmp_path, mon
     """It has two generations of five, and stays as it is unless it shall cover more."""
     copy, ran = tmp_path / "runs", []
     shutil.copytree(studied, copy)
-    monkeypatch.setattr(run, "_run_campaigns", lambda items, *rest: ran.append([item.sampler for item in items]))
+    monkeypatch.setattr(run, "_complete", lambda items, *rest: ran.append([item.sampler for item in items]))
     longer = study.model_copy(update={"settings": study.settings | {"campaign.generations": 5}})
     run_study(changed(longer, "plain", **{"campaign.stop_at_coverage": share}), copy)
     assert ran == [expected]
@@ -180,3 +180,16 @@ def test_a_campaign_that_was_interrupted_goes_on(study, studied, tmp_path):
     (folder / "state.json").write_text(json.dumps(state | {"generation": 0, "stage": "label", "finished": False}))
     run.run_campaign(next(i for i in run.campaigns(study, copy) if i.sampler == "turned"), lambda done: None)
     assert (folder / "generation-01" / "potential.pt").read_bytes() == expected
+
+
+def test_what_one_campaign_meets_keeps_back_nothing_of_the_others(study, studied, tmp_path):
+    copy = shutil.copytree(studied, tmp_path / "runs")
+    plain, turned = (copy / "campaigns" / name / "seed-3" for name in ("plain", "turned"))
+    (plain / "measures.json").unlink()
+    state = json.loads((turned / "state.json").read_text())
+    (turned / "state.json").write_text(json.dumps(state | {"generation": 0, "stage": "label", "finished": False}))
+    shutil.rmtree(turned / "generation-00" / "labels")
+    (turned / "generation-00" / "harvest" / "selected.extxyz").write_text("cut")
+    with pytest.raises(UqcvError, match=r"turned/seed-3: .*selected\.extxyz"):
+        run_study(study, copy, processes=2)
+    assert (plain / "measures.json").read_text() == (studied / plain.relative_to(copy) / "measures.json").read_text()

@@ -10,7 +10,7 @@ from typing import Any
 from uqcv.active_learning.beginning import beginning
 from uqcv.active_learning.manager import MAY_CHANGE, Campaign
 from uqcv.active_learning.state import CampaignFolder
-from uqcv.errors import InputError, UqcvError
+from uqcv.errors import InputError
 from uqcv.files import about, read_json, write_json
 from uqcv.folders import locked
 from uqcv.processes import available_cores, output_to, run_in_processes
@@ -66,14 +66,9 @@ def run_study(
         write_json(folder / STUDY_FILE, _noted(study))
         # Of the study's first campaign, whichever run here, so that parts of a study are measured by the same frames.
         oracle = make_oracle(everything[0].config, study.measures, folder / "reference")
-        unfinished = [item for item in items if not _is_finished(item)]
-        _run_firsts(unfinished, folder, n)
-        try:
-            _run_campaigns(unfinished, folder, n)
-        except UqcvError:  # what one campaign met is no reason to keep back what came of the others
-            _measure([item for item in items if _is_finished(item)], oracle, study, n)
-            raise
-        _measure(items, oracle, study, n)
+        unfinished = [item for item in items if not is_complete(item, study)]
+        _begin(unfinished, folder, n)
+        _complete(unfinished, oracle, study, n)
 
 
 def _require_same(study: StudySettings, folder: Path) -> None:
@@ -118,22 +113,25 @@ def _require_possible(everything: list[Item], chosen: list[Item]) -> None:
             beginning(config)
 
 
-def _run_firsts(items: list[Item], folder: Path, processes: int) -> None:
-    needed = firsts([item for item in items if not item.folder.exists()], folder)
-    missing = [first for first in needed if not first.is_made]
+def _begin(items: list[Item], folder: Path, processes: int) -> None:
+    """Give each campaign that is not there its first potential."""
+    new = [item for item in items if not item.folder.exists()]
+    missing = [first for first in firsts(new, folder) if not first.is_made]
     if missing:
         with progress("first potentials", len(missing)) as update:
             run_in_processes(run_first, missing, processes, update, lambda first: str(first.folder))
+    for item in new:
+        begin(item, first_of(item, folder))
 
 
-def _run_campaigns(items: list[Item], folder: Path, processes: int) -> None:
+def _complete(items: list[Item], oracle: Oracle, study: StudySettings, processes: int) -> None:
+    """Run each campaign to its end and measure it at once: what one meets keeps back nothing of the others."""
     if not items:
         return
-    total = sum(item.config.campaign.generations for item in items)
-    for item in items:
-        begin(item, first_of(item, folder))
-    with progress(f"generations of {len(items)} campaigns", total) as update:
-        run_in_processes(run_campaign, items, processes, update, lambda item: str(item.folder))
+    task = partial(complete, oracle=oracle, settings=study.measures)
+    total = sum(item.config.campaign.generations + 1 for item in items)
+    with progress(f"generations of {len(items)} campaigns, and measures", total) as update:
+        run_in_processes(task, items, processes, update, lambda item: str(item.folder))
 
 
 def _is_finished(item: Item) -> bool:
@@ -145,27 +143,21 @@ def run_campaign(item: Item, progress: Callable[[int], None]) -> None:
     """Run one campaign, or go on with it; what it says goes to a file beside its folder."""
     with output_to(item.folder.with_suffix(".log")):
         Campaign(item.config, item.folder).run(lambda number: progress(number + 1))
-    progress(item.config.campaign.generations)
 
 
-def _measure(items: list[Item], oracle: Oracle, study: StudySettings, processes: int) -> None:
-    items = [item for item in items if not is_measured(item.folder, study.measures)]
-    if not items:
-        return
-    task = partial(_measure_item, oracle=oracle, settings=study.measures)
-    with progress(f"measuring {len(items)} campaigns", len(items)) as update:
-        run_in_processes(task, items, processes, update, lambda item: str(item.folder))
-
-
-def _measure_item(item: Item, progress: Callable[[int], None], oracle: Oracle, settings: MeasureSettings) -> None:
+def complete(item: Item, progress: Callable[[int], None], oracle: Oracle, settings: MeasureSettings) -> None:
+    """Run one campaign as far as it shall, and measure it."""
     import torch
 
+    if not _is_finished(item):
+        run_campaign(item, progress)
+    progress(item.config.campaign.generations)
     torch.set_num_threads(1)
     measure_campaign(item.folder, oracle, settings)
     if settings.stability_runs:
         with output_to(item.folder.with_suffix(".log")):
             measure_stability(item.folder, item.config, settings, spread_starts(oracle, settings.stability_runs))
-    progress(1)
+    progress(item.config.campaign.generations + 1)
 
 
 def is_complete(item: Item, study: StudySettings) -> bool:
