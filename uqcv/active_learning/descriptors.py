@@ -15,8 +15,8 @@ from uqcv.simulation.torsions import HeavyTorsion
 Floats = NDArray[np.float64]
 HYDROGEN = 1
 MOST_ATOMS = 64  # whose distances are listed; they are 2016 then
-# Chosen with walkers of alanine dipeptide at 600 to 900 K (docs/alanine_dipeptide.md): a twist of 40 degrees counts as
-# little as a turn by 4 about another bond, and cis and trans differ by as much as a turn by 11.
+# Chosen with walkers of alanine dipeptide at 600 to 900 K (docs/alanine_dipeptide_trials.md): a twist of 40 degrees
+# counts as little as a turn by 4 about another bond, and cis and trans differ by as much as a turn by 11.
 AMIDE_WEIGHT = 0.1
 LEAST_SINES = 0.5  # product of the sines of both bond angles; below, a torsion is that of a nearly straight group
 
