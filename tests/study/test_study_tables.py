@@ -1,7 +1,7 @@
 """Rows of a study's tables from measures whose numbers are known."""
 
 from uqcv.study.settings import StudySettings
-from uqcv.study.tables import crossings, gaps, labels_needed
+from uqcv.study.tables import budgets, crossings, gaps, labels_needed
 
 
 def measures(covered, *generations):
@@ -44,7 +44,7 @@ def test_first_visits_of_samplers_that_do_not_move_are_dashes():
     moved = {"crossings": [2.0, None], "generations": [{"steps": 10.0}]}
     still = {"crossings": [None, None], "generations": [{"steps": 0.0}]}
     rows = crossings({"walks": {0: moved, 1: moved}, "proposes": {0: still}}, ["a", "b"])[1]
-    assert rows == [["walks", "2.0, 2 of 2", "none of 2"], ["proposes", "-", "-"]]
+    assert rows == [["walks", "2.00, 2 of 2", "none of 2"], ["proposes", "-", "-"]]
 
 
 def test_labels_to_get_somewhere_and_how_many_times_as_many_as_the_first_sampler():
@@ -53,3 +53,19 @@ def test_labels_to_get_somewhere_and_how_many_times_as_many_as_the_first_sampler
     assert header[:3] == ["sampler", "50 %", "times as many"] and header[5] == "80 %" and len(header) == 9
     assert rows[0] == ["best", "2 (2 to 3)", "1.0", "4 (3 to 4)", "1.0", "4 (3 to 4)", "1.0", "> 4 (4 to > 4)", "-"]
     assert rows[1][:3] == ["other", "> 2 (2 to > 2)", "> 0.8"]
+
+
+def test_budgets_are_the_most_that_a_campaign_of_the_first_sampler_spent():
+    """All that it reached counts, and of others only what fits."""
+
+    def spending(*rows):
+        keys = ("labels", "steps", "evaluations", "test_force_mae")
+        return {"covered": [50] * 5, "generations": [dict(zip(keys, row, strict=True)) for row in rows]}
+
+    first = {0: spending((0, 0, 0, 0.2), (4, 90, 7, 0.1)), 1: spending((0, 0, 0, 0.2), (4, 100, 8, 0.1))}
+    dear = {0: spending((0, 0, 0, 0.2), (2, 100, 9, 0.06), (4, 200, 18, 0.05))}
+    tables = budgets({"first": first, "dear": dear}, 100)
+    assert list(tables) == ["labels: at most 4", "MD steps: at most 100", "network evaluations: at most 8"]
+    rows = {name: {row[0]: row[3] for row in rows} for name, (_, rows) in tables.items()}
+    assert [row["first"] for row in rows.values()] == ["100.0"] * 3
+    assert [row["dear"] for row in rows.values()] == ["50.0", "60.0", "200"]

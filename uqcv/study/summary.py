@@ -15,10 +15,12 @@ BUDGETS = ("labels", "steps", "evaluations")
 
 @dataclass(frozen=True)
 class Spread:
-    """A value over seeds.
+    """A value over seeds, shown with three significant digits or more of the largest.
 
     >>> print(Spread.of([1.0, 2.0, 6.0]))
-    3.0 (1.0-6.0)
+    3.00 (1.00-6.00)
+    >>> print(Spread.of([90.0, 110.0]))
+    100 (90-110)
     """
 
     mean: float
@@ -33,7 +35,7 @@ class Spread:
     def __str__(self) -> str:
         if not np.isfinite(self.mean):
             return "-"
-        digits = 1 if abs(self.mean) < 100 else 0
+        digits = sum(abs(self.most) <= limit for limit in (10, 100)) if self.most else 0
         if self.least == self.most:
             return f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} ({self.least:.{digits}f}-{self.most:.{digits}f})"
