@@ -44,7 +44,7 @@ def test_what_is_not_there_is_a_dash(study, tmp_path, more):
     }  # fmt: skip
     assert row["MAE 300 K"] == "100"
     assert set(list(cells(tables, "Gap to the expert", "plain").values())[3:]) == {"-"}
-    assert list(cells(tables, "labels: at most 2", "turned").values()) == ["turned", "2.0", "-", "-", "-"]
+    assert list(cells(tables, "labels: at most 2", "turned").values()) == ["turned", "2", "-", "-", "-"]
     assert "First visits" not in page and "<h2>Figures</h2>" not in page
 
 

@@ -35,6 +35,7 @@ What a command says of its work before the line is not shown here, nor is the fr
 with options.
 """
 COLUMNS = "| what is wrong | command | what one sees |\n|---|---|---|"
+DECIMALS = re.compile(r"(\d+\.\d{3})\d{3}\b")  # the last ones are those of the processor
 LONG_NAME = re.compile(r"x{20,}")
 HASH = re.compile(r"\b(?=[a-f]*[0-9])[0-9a-f]{12}\b")  # of weights, whose last digits are those of the processor
 
@@ -48,7 +49,8 @@ def row(case: Case, seen: str) -> str:
 def shown(lines: list[str]) -> str:
     """Return what is seen as one cell, as code."""
     text = LONG_NAME.sub("xxx...xxx", " ".join(lines)).replace("`", "'")
-    return f"`{HASH.sub('0123456789ab', text)}`"
+    text = DECIMALS.sub(r"\1...", HASH.sub("0123456789ab", text))
+    return f"`{text}`"
 
 
 def document(seen: dict[Case, str]) -> str:

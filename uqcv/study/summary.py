@@ -35,9 +35,9 @@ class Spread:
     def __str__(self) -> str:
         if not np.isfinite(self.mean):
             return "-"
-        digits = sum(abs(self.most) <= limit for limit in (10, 100)) if self.most else 0
+        digits = sum(abs(self.most) <= limit for limit in (10, 100))
         if self.least == self.most:
-            return f"{self.mean:.{digits}f}"
+            return f"{self.mean:.0f}" if self.mean == round(self.mean) else f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} ({self.least:.{digits}f}-{self.most:.{digits}f})"
 
     def signed(self) -> str:
