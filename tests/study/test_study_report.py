@@ -40,7 +40,7 @@ def test_what_is_not_there_is_a_dash(study, tmp_path, more):
     row = cells(tables, "What came of it", "plain")
     assert {name for name, cell in row.items() if cell == "-"} == {
         "covered, %", "labels to 95 %", "MAE uniform, meV/Å", "RMSE uniform", "map, kJ/mol", "effective, median",
-        "stable, %",
+        "stable, %", "highest label, eV", "walkers lost",
     }  # fmt: skip
     assert row["MAE 300 K"] == "100"
     assert set(list(cells(tables, "Gap to the expert", "plain").values())[3:]) == {"-"}

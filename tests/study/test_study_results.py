@@ -42,7 +42,7 @@ def test_what_ran_elsewhere_is_not_run(study, results, tmp_path, monkeypatch):
 def test_a_campaign_that_is_missing_is_run(study, results, tmp_path, monkeypatch):
     """Measured by the same frames of the reference method as those that ran elsewhere."""
     ran, seeds = [], []
-    monkeypatch.setattr(run, "_complete", lambda items, *rest: ran.extend((i.sampler, i.seed) for i in items))
+    monkeypatch.setattr(run, "_complete_all", lambda items, *rest: ran.extend((i.sampler, i.seed) for i in items))
     monkeypatch.setattr(run, "make_oracle", lambda config, *rest: seeds.append(config.seed))
     monkeypatch.setattr(run, "_begin", lambda *arguments: None)
     more = study.model_copy(update={"seeds": 2})

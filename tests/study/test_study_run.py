@@ -39,6 +39,12 @@ def test_measures_are_those_of_the_potentials(study, studied):
         assert rows[1]["300 K_force_mae"] == pytest.approx(expected["300 K_force_mae"])
         assert 0 < rows[1]["map_effective_least"] <= rows[1]["map_effective_median"] <= 1
         assert set(seeds[3]["stability"]) == {"300"}
+        campaign = studied / "campaigns" / sampler / "seed-3"
+        labels = read_structures(campaign / "generation-00" / "labels" / "labels.extxyz")
+        minimum = json.loads((campaign / "reference" / "facts.json").read_text())["minimum_energy"]
+        assert rows[1]["highest_label"] == pytest.approx(max(frame.energy for frame in labels) - minimum)
+        ends = [json.loads(path.read_text()) for path in (campaign / "generation-00").glob("walkers/*/end.json")]
+        assert "highest_label" not in rows[0] and rows[1]["ended_early"] == sum(not end["completed"] for end in ends)
         assert (np.diff(seeds[3]["covered"]) >= 0).all()
     first = [found[sampler][3]["generations"][0] for sampler in found]
     assert first[0] == first[1]  # even the time: it was spent once
@@ -113,7 +119,7 @@ def test_campaigns_may_be_longer(study, studied, tmp_path, monkeypatch):
     """In one sampler or in all; what is to run is only noted here."""
     copy, ran = tmp_path / "runs", []
     shutil.copytree(studied, copy)
-    monkeypatch.setattr(run, "_complete", lambda items, *rest: ran.append([item.sampler for item in items]))
+    monkeypatch.setattr(run, "_complete_all", lambda items, *rest: ran.append([item.sampler for item in items]))
     longer = {"campaign.generations": 3}
     for other in (changed(study, "plain", **longer), study.model_copy(update={"settings": study.settings | longer})):
         run_study(other, copy)
@@ -125,7 +131,7 @@ def test_a_campaign_that_covers_enough_is_finished(study, studied, tmp_path, mon
     """It has two generations of five, and stays as it is unless it shall cover more."""
     copy, ran = tmp_path / "runs", []
     shutil.copytree(studied, copy)
-    monkeypatch.setattr(run, "_complete", lambda items, *rest: ran.append([item.sampler for item in items]))
+    monkeypatch.setattr(run, "_complete_all", lambda items, *rest: ran.append([item.sampler for item in items]))
     longer = study.model_copy(update={"settings": study.settings | {"campaign.generations": 5}})
     run_study(changed(longer, "plain", **{"campaign.stop_at_coverage": share}), copy)
     assert ran == [expected]

@@ -44,7 +44,8 @@ def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) ->
     for generation in campaign.generations[len(rows) :]:
         if not generation.metrics:
             break
-        rows.append(_spent(campaign, generation.index) | _of_model(folder, generation, oracle, settings))
+        told = _spent(campaign, generation.index) | _of_labels(campaign, generation.index)
+        rows.append(told | _of_model(folder, generation, oracle, settings))
         before.pop("stability", None)  # it was that of an earlier potential
         write_json(path, before | {"generations": rows})
     result = before | {"generations": rows}
@@ -95,12 +96,13 @@ def _map_error(bundle: Bundle, oracle: Oracle, settings: MeasureSettings) -> dic
 
 def _spent(campaign: Campaign, number: int) -> dict[str, float]:
     """Return what was spent until the potential of a generation was there."""
-    names = ("labels", "steps", "evaluations", "seconds", "core_seconds", "wasted", "simulated_ps")
+    names = ("labels", "steps", "evaluations", "seconds", "core_seconds", "wasted", "ended_early", "simulated_ps")
     spent, settings = dict.fromkeys(names, 0.0), _settings(campaign)["sampling"]
     for generation in campaign.generations[:number]:
         steps = sum(int(walker.end.get("steps", 0)) for walker in generation.walkers)
         spent["labels"] += generation.labels.get("sent", 0)
         spent["wasted"] += generation.labels.get("failed", 0) + generation.labels.get("too_high", 0)
+        spent["ended_early"] += sum(not walker.end.get("completed", True) for walker in generation.walkers)
         spent["steps"] += steps
         spent["simulated_ps"] += steps * settings["time_step"] * FS_TO_PS
         looked_at = dict(generation.funnel).get("frames", 0) + _for_new_starts(generation, settings["walkers"])
@@ -113,6 +115,14 @@ def _spent(campaign: Campaign, number: int) -> dict[str, float]:
         times = _times(campaign.generations[number], name)
         spent[name] += sum(times.get(stage, 0.0) for stage in UNTIL_TRAINED)
     return spent
+
+
+def _of_labels(campaign: Campaign, number: int) -> dict[str, float]:
+    """Return how far above the minimum (eV) the highest label lies that was there for the potential of a generation."""
+    paths = [CampaignFolder(campaign.folder).generation(k).labelled for k in range(number)]
+    frames = [frame for path in paths if path.is_file() for frame in read_structures(path)]
+    energies = [frame.energy for frame in frames if frame.energy is not None]
+    return {"highest_label": max(energies) - float(campaign.facts["minimum_energy"])} if energies else {}
 
 
 def _for_new_starts(generation: Generation, together: int) -> int:

@@ -68,7 +68,7 @@ def run_study(
         oracle = make_oracle(everything[0].config, study.measures, folder / "reference")
         unfinished = [item for item in items if not is_complete(item, study)]
         _begin(unfinished, folder, n)
-        _complete(unfinished, oracle, study, n)
+        _complete_all(unfinished, oracle, study, n)
 
 
 def _require_same(study: StudySettings, folder: Path) -> None:
@@ -124,7 +124,7 @@ def _begin(items: list[Item], folder: Path, processes: int) -> None:
         begin(item, first_of(item, folder))
 
 
-def _complete(items: list[Item], oracle: Oracle, study: StudySettings, processes: int) -> None:
+def _complete_all(items: list[Item], oracle: Oracle, study: StudySettings, processes: int) -> None:
     """Run each campaign to its end and measure it at once: what one meets keeps back nothing of the others."""
     if not items:
         return

@@ -35,7 +35,8 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
     target = f"labels to {PERCENT * study.measures.target:g} %"
     header = ["sampler", "seeds", "labels", "covered, %", target, "MAE uniform, meV/Å", "RMSE uniform"]
     header += [f"MAE {t}" for t in temperatures]
-    header += ["map, kJ/mol", "effective, median", "stable, %", "wasted labels", "hours", "core-hours"]
+    header += ["map, kJ/mol", "effective, median", "stable, %", "wasted labels", "highest label, eV", "walkers lost"]
+    header += ["hours", "core-hours"]
     rows = []
     for name, seeds in samplers.items():
         row = [name, str(len(seeds)), _cell(seeds, "labels"), _covered(seeds, n_relevant)]
@@ -43,7 +44,8 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
         row += [_cell(seeds, key, MEV) for key in ("test_force_mae", "test_force_rmse")]
         row += [_cell(seeds, f"{t}_force_mae", MEV) for t in temperatures]
         row += [_cell(seeds, "map_error"), _cell(seeds, "map_effective_median"), _stable(seeds)]
-        row += [_cell(seeds, "wasted"), *(_cell(seeds, key, 1 / HOUR) for key in ("seconds", "core_seconds"))]
+        row += [_cell(seeds, key) for key in ("wasted", "highest_label", "ended_early")]
+        row += [_cell(seeds, key, 1 / HOUR) for key in ("seconds", "core_seconds")]
         rows.append(row)
     return header, rows
 
