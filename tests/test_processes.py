@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,11 @@ def test_wrong_input_arrives_and_the_others_are_ended(run_all, tmp_path):
 )
 def test_one_that_dies_does_so_alone_and_is_named(run_all, tmp_path, end, words):
     assert last_beat_beside(run_all, end, tmp_path / "beat", UqcvError, words) == 19
+
+
+def test_wrong_input_of_one_alone_ends_no_other(tmp_path):
+    run_all = partial(run_in_processes, input_is_shared=False)
+    assert last_beat_beside(run_all, "ours", tmp_path / "beat", BundleError, "^the ours one: folder") == 19
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ def run_in_processes(
     n_processes: int,
     report: Callable[[float, str], None] | None = None,
     name: Callable[[Any], str] | None = None,
+    input_is_shared: bool = True,
 ) -> None:
     """Call `function(item, progress)` for each item, each in a fresh process with one thread.
 
@@ -65,6 +66,8 @@ def run_in_processes(
         Called with the sum of all counts.
     name
         What an item is called in its error.
+    input_is_shared
+        Whether wrong input of one is that of all; if not, the others go on then, too.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def run_in_processes(
         if report is not None:
             report(done, f"{n_ended} of {len(items)} ended")
 
-    Pool(function, n_processes, name).run(items, told)
+    Pool(function, n_processes, name, input_is_shared=input_is_shared).run(items, told)
 
 
 class Pool:
@@ -84,7 +87,7 @@ class Pool:
 
     Parameters
     ----------
-    function, n_processes, name
+    function, n_processes, name, input_is_shared
         See there.
     method
         How they begin: with nothing, or as copies of this one.
@@ -96,8 +99,9 @@ class Pool:
         n_processes: int,
         name: Callable[[Any], str] | None,
         method: Literal["spawn", "fork"] = "spawn",
+        input_is_shared: bool = True,
     ) -> None:
-        self._function, self._name = function, name
+        self._function, self._name, self._input_is_shared = function, name, input_is_shared
         self._n = max(1, n_processes)
         self._context: Any = multiprocessing.get_context(method)
         self._is_copying = method == "fork"
@@ -149,7 +153,7 @@ class Pool:
 
     def _note(self, error: UqcvError, item: Any, has_begun: bool) -> None:
         named = error if self._name is None else type(error)(f"{self._name(item)}: {error}")
-        if isinstance(error, InputError) and not has_begun:
+        if isinstance(error, InputError) and self._input_is_shared and not has_begun:
             raise named from error
         self._errors.append(named)
         if self._running or self._waiting:

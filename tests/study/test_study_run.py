@@ -196,6 +196,7 @@ def test_what_one_campaign_meets_keeps_back_nothing_of_the_others(study, studied
     (turned / "state.json").write_text(json.dumps(state | {"generation": 0, "stage": "label", "finished": False}))
     shutil.rmtree(turned / "generation-00" / "labels")
     (turned / "generation-00" / "harvest" / "selected.extxyz").write_text("cut")
+    turned_first = study.model_copy(update={"samplers": dict(reversed(study.samplers.items()))})
     with pytest.raises(UqcvError, match=r"turned/seed-3: .*selected\.extxyz"):
-        run_study(study, copy, processes=2)
+        run_study(turned_first, copy, processes=1)
     assert (plain / "measures.json").read_text() == (studied / plain.relative_to(copy) / "measures.json").read_text()

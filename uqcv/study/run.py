@@ -131,7 +131,7 @@ def _complete_all(items: list[Item], oracle: Oracle, study: StudySettings, proce
     task = partial(complete, oracle=oracle, settings=study.measures)
     total = sum(item.config.campaign.generations + 1 for item in items)
     with progress(f"generations of {len(items)} campaigns, and measures", total) as update:
-        run_in_processes(task, items, processes, update, lambda item: str(item.folder))
+        run_in_processes(task, items, processes, update, lambda item: str(item.folder), input_is_shared=False)
 
 
 def _is_finished(item: Item) -> bool:
