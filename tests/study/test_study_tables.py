@@ -1,7 +1,7 @@
 """Rows of a study's tables from measures whose numbers are known."""
 
 from uqcv.study.settings import StudySettings
-from uqcv.study.tables import budgets, crossings, gaps, labels_needed
+from uqcv.study.tables import budgets, crossings, each_campaign, gaps, labels_needed
 
 
 def measures(covered, *generations):
@@ -69,3 +69,16 @@ def test_budgets_are_the_most_that_a_campaign_of_the_first_sampler_spent():
     rows = {name: {row[0]: row[3] for row in rows} for name, (_, rows) in tables.items()}
     assert [row["first"] for row in rows.values()] == ["100"] * 3
     assert [row["dear"] for row in rows.values()] == ["50", "60", "200"]
+
+
+def test_each_campaign_by_itself():
+    study = StudySettings(name="s", campaign="c.yaml", samplers={"best": {}, "other": {}}, measures={"target": 0.8})
+    header, rows = each_campaign(study, {"best": EXPERT, "other": {1: OTHER[1]}}, 100)
+    columns = [
+        header.index(name) for name in ("sampler", "seed", "covered, %", "labels to 80 %", "force MAE uniform, meV/Å")
+    ]
+    assert [[row[k] for k in columns] for row in rows] == [
+        ["best", "0", "80", "4", "50"],
+        ["best", "1", "90", "3", "30"],
+        ["other", "1", "70", "> 3", "65"],
+    ]

@@ -19,7 +19,7 @@ from uqcv.study.oracle import BASIN_CEILING, reference_map
 from uqcv.study.results import RESULTS_FILE, Measured, read_results, write_results
 from uqcv.study.run import is_complete, read_measures
 from uqcv.study.settings import Item, StudySettings, campaigns
-from uqcv.study.tables import Rows, Samplers, budgets, crossings, gaps, labels_needed, outcome
+from uqcv.study.tables import Rows, Samplers, budgets, crossings, each_campaign, gaps, labels_needed, outcome
 
 Titled = dict[str, tuple[list[str], Rows]]
 NOTE = (
@@ -85,7 +85,8 @@ def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled
         tables["Labels to cover a share of the relevant bins"] = labels_needed(study, samplers, n_relevant)
     if study.expert is not None and study.expert in samplers and len(samplers) > 1:
         tables["Gap to the expert"] = gaps(samplers, study.expert, n_relevant)
-    return tables | budgets(samplers, n_relevant)
+    tables |= budgets(samplers, n_relevant)
+    return tables | {"Each campaign": each_campaign(study, samplers, n_relevant)}
 
 
 def _names(free_energy: NDArray[np.float64]) -> list[str]:

@@ -26,6 +26,7 @@ MEV, PERCENT, HOUR = 1000.0, 100.0, 3600.0
 SHARES = (0.5, 0.75, 0.85)  # of the relevant bins, beside the target
 Samplers = Mapping[str, Seeds]
 Rows = list[list[str]]
+MAE, MAP = "force MAE uniform, meV/Å", "free energy, kJ/mol"  # columns
 NAMES = {"labels": "labels", "steps": "MD steps", "evaluations": "network evaluations"}
 
 
@@ -33,9 +34,9 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
     """Return header and rows: how good each sampler's campaigns were in the end."""
     temperatures = [f"{t:g} K" for t in study.measures.trajectory_temperatures]
     target = f"labels to {PERCENT * study.measures.target:g} %"
-    header = ["sampler", "seeds", "labels", "covered, %", target, "MAE uniform, meV/Å", "RMSE uniform"]
+    header = ["sampler", "seeds", "labels", "covered, %", target, MAE, "RMSE uniform"]
     header += [f"MAE {t}" for t in temperatures]
-    header += ["map, kJ/mol", "effective, median", "stable, %", "wasted labels", "highest label, eV", "walkers lost"]
+    header += [MAP, "effective, median", "stable, %", "wasted labels", "highest label, eV", "walkers lost"]
     header += ["hours", "core-hours"]
     rows = []
     for name, seeds in samplers.items():
@@ -48,6 +49,17 @@ def outcome(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[
         row += [_cell(seeds, key, 1 / HOUR) for key in ("seconds", "core_seconds")]
         rows.append(row)
     return header, rows
+
+
+def each_campaign(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[list[str], Rows]:
+    """Return the columns of `outcome` for each campaign by itself, in whose first two stand sampler and seed."""
+    header, _ = outcome(study, samplers, n_relevant)
+    rows = []
+    for name, seeds in samplers.items():
+        for seed, measures in seeds.items():
+            _, ((_, _, *cells),) = outcome(study, {name: {seed: measures}}, n_relevant)
+            rows.append([name, str(seed), *cells])
+    return ["sampler", "seed", *header[2:]], rows
 
 
 def labels_needed(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[list[str], Rows]:
@@ -67,7 +79,7 @@ def budgets(samplers: Samplers, n_relevant: int) -> dict[str, tuple[list[str], R
     tables = {}
     for budget in BUDGETS:
         limit = over_seeds(first, lambda m, b=budget: last(m)[b]).most
-        header = ["sampler", NAMES[budget], "covered, %", "MAE uniform, meV/Å", "map, kJ/mol"]
+        header = ["sampler", NAMES[budget], "covered, %", MAE, MAP]
         rows = [[name, *_at(seeds, budget, limit, n_relevant)] for name, seeds in samplers.items()]
         tables[f"{NAMES[budget]}: at most {limit:.0f}"] = header, rows
     return tables
@@ -78,7 +90,7 @@ def gaps(samplers: Samplers, expert: str, n_relevant: int) -> tuple[list[str], R
 
     Differences between campaigns of one seed, which share data and first potential: their mean and range.
     """
-    quantities = ["covered, points", "MAE uniform, meV/Å", "map, kJ/mol"]
+    quantities = ["covered, points", MAE, MAP]
     header = [f"sampler minus {expert}", "seeds", "labels", *quantities]
     header += [f"in the end: {name}" for name in quantities]
     return header, [
