@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from uqcv.errors import BundleError, UqcvError
+from uqcv.files import write_text
 from uqcv.forks import run_in_forks
 from uqcv.processes import available_cores, run_in_processes
 
@@ -86,7 +87,7 @@ def live_long(item: tuple[str, Path], progress) -> None:
     if kind != "beat":
         fail(item, progress)
     for k in range(20):
-        beat.write_text(str(k))
+        write_text(beat, str(k))  # whole at any time: this process may be ended in the middle of it
         time.sleep(0.05)
 
 
