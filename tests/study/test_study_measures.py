@@ -61,3 +61,5 @@ def test_walkers_that_have_ended_add_nothing_to_the_time_of_a_first_visit(study,
     oracle = make_oracle(interrupted.config, study.measures, interrupted.folder.parents[2] / "reference")
     measures = measure_campaign(interrupted.folder, replace(oracle, free_energy=free_energy), study.measures)
     assert measures["crossings"] == [pytest.approx((4 * late + 2) * 1e-3)]  # steps of 1 fs, in ps
+    first = [k for k, place in enumerate(places) if place not in places[:k]]
+    assert measures["walked"] == pytest.approx([(4 * k + min(4 * k, 2)) * 1e-3 for k in first])

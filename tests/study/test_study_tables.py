@@ -1,7 +1,7 @@
 """Rows of a study's tables from measures whose numbers are known."""
 
 from uqcv.study.settings import StudySettings
-from uqcv.study.tables import budgets, crossings, each_campaign, gaps, labels_needed
+from uqcv.study.tables import budgets, each_campaign, first_visits, gaps, labels_needed
 
 
 def measures(covered, *generations):
@@ -40,16 +40,29 @@ def test_gaps_in_what_was_not_measured_are_dashes():
     assert gaps({"other": OTHER, "expert": bare}, "expert", 0)[1] == [["other", "2", "2", *["-"] * 6]]
 
 
+STUDY = StudySettings(name="s", campaign="c.yaml", samplers={"best": {}, "other": {}}, measures={"target": 0.8})
+
+
 def test_first_visits_of_samplers_that_do_not_move_are_dashes():
-    moved = {"crossings": [2.0, None], "generations": [{"steps": 10.0}]}
-    still = {"crossings": [None, None], "generations": [{"steps": 0.0}]}
-    rows = crossings({"walks": {0: moved, 1: moved}, "proposes": {0: still}}, ["a", "b"])[1]
-    assert rows == [["walks", "2, 2 of 2", "none of 2"], ["proposes", "-", "-"]]
+    moved = {"crossings": [2.0, None], "walked": [1.0, 5.0, 9.0], "generations": [{"steps": 10.0}]}
+    faster = moved | {"walked": [1.0, 2.0, 3.0, 4.0]}
+    still = {"crossings": [None, None], "walked": [], "generations": [{"steps": 0.0}]}
+    samplers = {"walks": {0: moved, 1: faster}, "proposes": {0: still}}
+    header, rows = first_visits(STUDY, samplers, ["a", "b"], 5)
+    assert header == ["sampler", "a, ps", "b, ps", *(f"{share} % of the bins, ps" for share in (50, 75, 80, 85, 100))]
+    shares = ["6.00 (3.00-9.00), 2 of 2", "4, 1 of 2", "4, 1 of 2", "none of 2", "none of 2"]
+    assert rows == [["walks", "2, 2 of 2", "none of 2", *shares], ["proposes", *["-"] * 7]]
+
+
+def test_visits_of_bins_that_an_older_file_does_not_hold_are_dashes():
+    """Beside one that does: a mean over some of the campaigns would stand for all."""
+    row = {"crossings": [], "generations": [{"steps": 10.0}]}
+    seeds = {0: row | {"walked": [1.0, 2.0]}, 1: row | {"walked": []}, 2: row}
+    assert first_visits(STUDY, {"walks": seeds}, [], 4)[1] == [["walks", *["-"] * 5]]
 
 
 def test_labels_to_get_somewhere_and_how_many_times_as_many_as_the_first_sampler():
-    study = StudySettings(name="s", campaign="c.yaml", samplers={"best": {}, "other": {}}, measures={"target": 0.8})
-    header, rows = labels_needed(study, {"best": EXPERT, "other": OTHER}, 100)
+    header, rows = labels_needed(STUDY, {"best": EXPERT, "other": OTHER}, 100)
     assert header[:3] == ["sampler", "50 %", "times as many"] and header[5] == "80 %" and len(header) == 9
     assert rows[0] == ["best", "2 (2 to 3)", "1.0", "4 (3 to 4)", "1.0", "4 (3 to 4)", "1.0", "> 4 (4 to > 4)", "-"]
     assert rows[1][:3] == ["other", "> 2 (2 to > 2)", "> 0.8"]
@@ -72,8 +85,7 @@ def test_budgets_are_the_most_that_a_campaign_of_the_first_sampler_spent():
 
 
 def test_each_campaign_by_itself():
-    study = StudySettings(name="s", campaign="c.yaml", samplers={"best": {}, "other": {}}, measures={"target": 0.8})
-    header, rows = each_campaign(study, {"best": EXPERT, "other": {1: OTHER[1]}}, 100)
+    header, rows = each_campaign(STUDY, {"best": EXPERT, "other": {1: OTHER[1]}}, 100)
     columns = [
         header.index(name) for name in ("sampler", "seed", "covered, %", "labels to 80 %", "force MAE uniform, meV/Å")
     ]

@@ -6,24 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uqcv.active_learning.evaluation import bins_covered, errors
 from uqcv.active_learning.state import CampaignFolder
-from uqcv.analysis.campaign import Campaign, Generation, Walker, read_campaign
+from uqcv.analysis.campaign import Campaign, Generation, read_campaign
 from uqcv.analysis.perturbation import perturbed_map
+from uqcv.analysis.ramachandran import RELEVANT_CEILING
 from uqcv.colvars.batches import evaluate_batches
 from uqcv.colvars.bundle import Bundle
 from uqcv.colvars.fitting import evaluate_frames
 from uqcv.files import read_json, read_yaml, write_json
+from uqcv.sampling.settings import SamplingSettings
 from uqcv.structures import read_structures
 from uqcv.study.oracle import Oracle
 from uqcv.study.settings import MeasureSettings
+from uqcv.study.visits import first_visits, side_by_side
 from uqcv.units import FS_TO_PS
 
 TEMPERATURE = 300.0  # of the free energies that are compared, K
 MEASURES_FILE = "measures.json"
-WHOLE = ("covered", "crossings")  # of a campaign that is measured to its end
+WHOLE = ("covered", "crossings", "walked")  # of a campaign that is measured to its end
 UNTIL_TRAINED = ("data", "train", "fit", "evaluate")
 
 
@@ -33,7 +35,8 @@ def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) ->
     Returns
     -------
     `generations`, one row each; `covered`, how many relevant bins hold a frame after each label, the initial frames
-    first; `crossings`, simulated time (ps, all walkers together) until a minimum of the map was first visited.
+    first; `crossings`, simulated time (ps, all walkers together) until a minimum of the map was first visited, None if
+    it never was; `walked`, the same of the relevant bins that were, in ascending order.
     """
     path = folder / MEASURES_FILE
     before = read_json(path) if path.is_file() else {"generations": []}
@@ -49,7 +52,7 @@ def measure_campaign(folder: Path, oracle: Oracle, settings: MeasureSettings) ->
         before.pop("stability", None)  # it was that of an earlier potential
         write_json(path, before | {"generations": rows})
     result = before | {"generations": rows}
-    result |= {"covered": _covered(folder, campaign, oracle), "crossings": _crossings(campaign, oracle)}
+    result |= {"covered": _covered(folder, campaign, oracle)} | _visits(campaign, oracle)
     write_json(path, result)
     return result
 
@@ -127,7 +130,7 @@ def _of_labels(campaign: Campaign, number: int) -> dict[str, float]:
 
 def _for_new_starts(generation: Generation, together: int) -> int:
     """Return how many evaluations new starts took: of the frames of all parts before, and to cool some of them."""
-    parts = _side_by_side(generation, together)
+    parts = side_by_side(generation, together)
     frames = [sum(len(walker.trace()["step"]) for walker in part) for part in parts[:-1]]
     paths = sorted((generation.folder / "walkers").glob("starts-*.extxyz"))
     cooling = [int(read_structures(path)[0].info.get("cooling_evaluations", 0)) for path in paths]
@@ -157,37 +160,13 @@ def _covered(folder: Path, campaign: Campaign, oracle: Oracle) -> list[int]:
     return bins_covered(CampaignFolder(folder), campaign.torsions, oracle.free_energy, ceiling, generations)
 
 
-def _crossings(campaign: Campaign, oracle: Oracle) -> list[float | None]:
-    """Return for each minimum the simulated time, ps, of all walkers until one was first in its bin.
-
-    Walkers of a part run side by side; one that has ended adds nothing more.
-    """
-    found: list[float | None] = [None] * len(oracle.minima)
+def _visits(campaign: Campaign, oracle: Oracle) -> dict[str, list[float | None]]:
+    """Return when minima, and relevant bins, were first visited, in ps to a thousandth of a femtosecond."""
     if oracle.free_energy is None:
-        return found
-    settings, elapsed = _settings(campaign)["sampling"], 0.0
-    stride = max(1, round(settings["frame_interval"] / settings["time_step"]))
-    parts = [part for g in campaign.generations for part in _side_by_side(g, int(settings["walkers"]))]
-    for part in parts:
-        steps = [int(walker.end.get("steps", 0)) for walker in part]
-        walks = [walker.angles(campaign.topology, campaign.torsions) for walker in part] if any(steps) else []
-        for k, minimum in enumerate(oracle.minima):
-            first = min((_first(walk, minimum, len(oracle.free_energy)) for walk in walks), default=np.inf)
-            if found[k] is None and np.isfinite(first):
-                until = sum(min(stride * first, taken) for taken in steps)
-                found[k] = elapsed + float(until) * settings["time_step"] * FS_TO_PS
-        elapsed += sum(steps) * settings["time_step"] * FS_TO_PS
-    return found
-
-
-def _side_by_side(generation: Generation, together: int) -> list[tuple[Walker, ...]]:
-    """Return the walkers of each part of a generation, which started together."""
-    walkers = generation.walkers
-    return [walkers[k : k + together] for k in range(0, len(walkers), together)]
-
-
-def _first(angles: NDArray[np.float64], minimum: tuple[int, int], grid: int) -> float:
-    """Return the index of the first frame in a bin, infinity if there is none."""
-    bins = np.floor((angles + 180.0) / (360.0 / grid)).astype(int) % grid
-    inside = np.flatnonzero((bins == np.array(minimum)).all(axis=1))
-    return float(inside[0]) if len(inside) else np.inf
+        return {"crossings": [], "walked": []}
+    sampling = SamplingSettings(**_settings(campaign)["sampling"])
+    visits = first_visits(campaign, sampling, len(oracle.free_energy)).round(6)
+    minima = [float(visits[minimum]) for minimum in oracle.minima]
+    relevant = visits[oracle.free_energy < RELEVANT_CEILING]
+    walked = np.sort(relevant[np.isfinite(relevant)]).tolist()
+    return {"crossings": [time if np.isfinite(time) else None for time in minima], "walked": walked}

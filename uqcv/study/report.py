@@ -19,7 +19,7 @@ from uqcv.study.oracle import BASIN_CEILING, reference_map
 from uqcv.study.results import RESULTS_FILE, Measured, read_results, write_results
 from uqcv.study.run import is_complete, read_measures
 from uqcv.study.settings import Item, StudySettings, campaigns
-from uqcv.study.tables import Rows, Samplers, budgets, crossings, each_campaign, gaps, labels_needed, outcome
+from uqcv.study.tables import Rows, Samplers, budgets, each_campaign, first_visits, gaps, labels_needed, outcome
 
 Titled = dict[str, tuple[list[str], Rows]]
 NOTE = (
@@ -55,7 +55,7 @@ def write_study_report(study: StudySettings, folder: Path, results: Sequence[Pat
     n_relevant = 0 if free_energy is None else int((free_energy < RELEVANT_CEILING).sum())
     tables = _tables(study, samplers, n_relevant)
     if free_energy is not None:
-        tables["First visits"] = crossings(samplers, _names(free_energy))
+        tables["First visits"] = first_visits(study, samplers, _names(free_energy), n_relevant)
     drawings = list(figures(samplers, n_relevant))
     for name, _, figure in drawings:
         with atomic_path(folder / "figures" / f"{name}.png") as temporary:
@@ -92,7 +92,7 @@ def _tables(study: StudySettings, samplers: Samplers, n_relevant: int) -> Titled
 def _names(free_energy: NDArray[np.float64]) -> list[str]:
     width = 360.0 / len(free_energy)
     places = local_minima(free_energy, BASIN_CEILING)
-    return [f"({-180 + width * (i + 0.5):g}°, {-180 + width * (j + 0.5):g}°), ps" for i, j in places]
+    return [f"({-180 + width * (i + 0.5):g}°, {-180 + width * (j + 0.5):g}°)" for i, j in places]
 
 
 def _markdown(tables: Titled) -> str:

@@ -29,6 +29,7 @@ class MeasuredCampaign(BaseModel):
     generations: list[dict[str, Any]] = Field(min_length=1, description="a row for each potential")
     covered: list[int] = Field(description="relevant bins that hold a frame after each label")
     crossings: list[float | None] = Field(description="ps until minima were first visited")
+    walked: list[float] = Field([], description="ps until relevant bins were, ascending; none: not measured")
 
 
 class MeasuredSampler(BaseModel):

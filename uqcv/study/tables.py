@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,13 +65,17 @@ def each_campaign(study: StudySettings, samplers: Samplers, n_relevant: int) -> 
 
 def labels_needed(study: StudySettings, samplers: Samplers, n_relevant: int) -> tuple[list[str], Rows]:
     """Return the labels to cover shares of the relevant bins, and how many times as many as the first sampler's."""
-    shares = sorted({*SHARES, study.measures.target})
+    shares = _shares(study)
     base = next(iter(samplers.values()))
     rows = []
     for name, seeds in samplers.items():
         cells = [(reach(seeds, s, n_relevant), times_as_many(seeds, base, s, n_relevant)) for s in shares]
         rows.append([name, *(cell for pair in cells for cell in pair)])
     return ["sampler", *(head for s in shares for head in (f"{PERCENT * s:g} %", "times as many"))], rows
+
+
+def _shares(study: StudySettings) -> list[float]:
+    return sorted({*SHARES, study.measures.target})
 
 
 def budgets(samplers: Samplers, n_relevant: int) -> dict[str, tuple[list[str], Rows]]:
@@ -117,18 +122,46 @@ def _after(measures: Measures, labels: float, n_relevant: int) -> NDArray[np.flo
     return np.array([covered, MEV * row.get("test_force_mae", np.nan), row.get("map_error", np.nan)])
 
 
-def crossings(samplers: Samplers, minima: list[str]) -> tuple[list[str], Rows]:
-    """Return the simulated time until each minimum was first visited, ps, and in how many campaigns it was."""
+def first_visits(
+    study: StudySettings, samplers: Samplers, minima: list[str], n_relevant: int
+) -> tuple[list[str], Rows]:
+    """Return the simulated time until minima and shares of the relevant bins were visited, and in how many campaigns.
+
+    Parameters
+    ----------
+    study
+        Says which share is the target.
+    samplers
+        Their measures.
+    minima
+        Names of the minima.
+    n_relevant
+        Number of relevant bins.
+    """
+    shares = sorted({*_shares(study), 1.0})
     rows = []
     for name, seeds in samplers.items():
+        times = [[m["crossings"][k] for m in seeds.values()] for k in range(len(minima))]
+        times += [[_walked(m, share, n_relevant) for m in seeds.values()] for share in shares]
         walked = any(last(m)["steps"] for m in seeds.values())
-        rows.append([name, *(_visits(seeds, k) if walked else "-" for k in range(len(minima)))])
-    return ["sampler", *minima], rows
+        rows.append([name, *(_visits(each) if walked else "-" for each in times)])
+    header = ["sampler", *(f"{minimum}, ps" for minimum in minima)]
+    return header + [f"{PERCENT * share:g} % of the bins, ps" for share in shares], rows
 
 
-def _visits(seeds: Seeds, k: int) -> str:
-    times = [m["crossings"][k] for m in seeds.values() if m["crossings"][k] is not None]
-    return f"{Spread.of(times)}, {len(times)} of {len(seeds)}" if times else f"none of {len(seeds)}"
+def _walked(measures: Measures, share: float, n_relevant: int) -> float | None:
+    """Return when a share of the relevant bins had been visited; None if it never was, NaN if that is not known."""
+    times = measures.get("walked")
+    if not times:
+        return math.nan
+    return next((float(time) for n, time in enumerate(times, 1) if n / n_relevant >= share), None)
+
+
+def _visits(times: Sequence[float | None]) -> str:
+    known = [time for time in times if time is not None]
+    if any(map(math.isnan, known)):
+        return "-"
+    return f"{Spread.of(known)}, {len(known)} of {len(times)}" if known else f"none of {len(times)}"
 
 
 def _at(seeds: Seeds, budget: str, limit: float, n_relevant: int) -> list[str]:
