@@ -1,6 +1,7 @@
 """Results that travel: what ran elsewhere is not run again, joins the report, and must be of the same settings."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -76,7 +77,8 @@ def test_a_sampler_of_another_study_does_not_matter(study, results, tmp_path):
 
 
 GOOD = {"format": 1, "measures": {}, "samplers": {}}
-PART = {"settings": {}, "seeds": {"3": {"generations": [{}], "covered": [], "crossings": []}}}
+BARE = {"generations": [{}], "covered": [], "crossings": []}
+PART = {"settings": {}, "seeds": {"3": BARE}}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,11 @@ PART = {"settings": {}, "seeds": {"3": {"generations": [{}], "covered": [], "cro
         (GOOD | {"sampler": {}}, "unknown key sampler; did you mean samplers"),
         (GOOD | {"samplers": {"plain": {}}}, "samplers.plain.settings is missing"),
         (GOOD | {"samplers": {"plain": PART | {"seeds": {"three": {}}}}}, "samplers.plain.seeds.three"),
+        (GOOD | {"samplers": {"plain": PART | {"seeds": {"3": BARE | {"walked": [math.nan]}}}}}, "walked.0.*finite"),
+        (
+            GOOD | {"samplers": {"plain": PART | {"seeds": {"3": BARE | {"generations": [{"steps": math.nan}]}}}}},
+            "finite",
+        ),
         (GOOD | {"samplers": {"plain": PART | {"seeds": {"3": {"generations": []}}}}}, "seeds.3.generations"),
     ],
 )

@@ -24,12 +24,14 @@ Measured = dict[str, dict[int, dict[str, Any]]]
 class MeasuredCampaign(BaseModel):
     """What `measure_campaign` gives; what else stands there is kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
-    generations: list[dict[str, Any]] = Field(min_length=1, description="a row for each potential")
+    generations: list[dict[str, int | float]] = Field(min_length=1, description="a row for each potential")
     covered: list[int] = Field(description="relevant bins that hold a frame after each label")
     crossings: list[float | None] = Field(description="ps until minima were first visited")
-    walked: list[float] = Field([], description="ps until relevant bins were, ascending; none: not measured")
+    walked: list[float] = Field(
+        [], description="ps until relevant bins were, ascending; empty: not known, or no dynamics"
+    )
 
 
 class MeasuredSampler(BaseModel):
