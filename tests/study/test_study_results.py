@@ -91,10 +91,6 @@ PART = {"settings": {}, "seeds": {"3": BARE}}
         (GOOD | {"samplers": {"plain": {}}}, "samplers.plain.settings is missing"),
         (GOOD | {"samplers": {"plain": PART | {"seeds": {"three": {}}}}}, "samplers.plain.seeds.three"),
         (GOOD | {"samplers": {"plain": PART | {"seeds": {"3": BARE | {"walked": [math.nan]}}}}}, "walked.0.*finite"),
-        (
-            GOOD | {"samplers": {"plain": PART | {"seeds": {"3": BARE | {"generations": [{"steps": math.nan}]}}}}},
-            "finite",
-        ),
         (GOOD | {"samplers": {"plain": PART | {"seeds": {"3": {"generations": []}}}}}, "seeds.3.generations"),
     ],
 )

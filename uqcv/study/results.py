@@ -26,7 +26,7 @@ class MeasuredCampaign(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
-    generations: list[dict[str, int | float]] = Field(min_length=1, description="a row for each potential")
+    generations: list[dict[str, Any]] = Field(min_length=1, description="a row for each potential")
     covered: list[int] = Field(description="relevant bins that hold a frame after each label")
     crossings: list[float | None] = Field(description="ps until minima were first visited")
     walked: list[float] = Field(
